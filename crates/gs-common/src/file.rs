@@ -1,0 +1,126 @@
+//! Whole files or none: what stands under its final name was written to its last byte.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`: {cause}", path.display())]
+pub struct FileError {
+    /// The path that was asked for.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub cause: io::Error,
+}
+
+impl FileError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.cause.kind() {
+            io::ErrorKind::NotFound => "create the folder first",
+            io::ErrorKind::PermissionDenied => "name a folder that this user may write to",
+            io::ErrorKind::StorageFull => "make room on the disk, or name a path on another one",
+            io::ErrorKind::IsADirectory => "name a file in that folder",
+            _ => "name another path",
+        }
+    }
+}
+
+/// Writes a file beside its final place, then renames it into it. On any failure the final name is
+/// as it was before, and nothing is left beside it.
+///
+/// # Errors
+/// The folder is missing or not writable, the disk is full, or `write` itself failed.
+pub fn write_atomic(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let attempt = || {
+        if path.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".gs-").suffix(".part");
+        // A temporary file is private by default; a report is not. The process' umask still holds.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut beside = builder.tempfile_in(folder)?;
+        {
+            let mut buffered = io::BufWriter::new(beside.as_file_mut());
+            write(&mut buffered)?;
+            buffered.flush()?;
+        }
+        beside.as_file().sync_all()?;
+        beside.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().map_err(|cause| FileError {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        write_atomic(&path, |out| out.write_all(b"one")).unwrap();
+        write_atomic(&path, |out| out.write_all(b"two")).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        write_atomic(&path, |out| out.write_all(b"old")).unwrap();
+        let full = write_atomic(&path, |out| {
+            out.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        let error = full.unwrap_err();
+        assert_eq!(
+            error.hint(),
+            "make room on the disk, or name a path on another one"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_said_and_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("no/such/report.json");
+        let error = write_atomic(&path, |out| out.write_all(b"x")).unwrap_err();
+        assert!(error.to_string().contains("report.json"), "{error}");
+        assert_eq!(error.hint(), "create the folder first");
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_the_file_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_atomic(folder.path(), |_| Ok(())).unwrap_err();
+        assert_eq!(error.hint(), "name a file in that folder");
+    }
+}

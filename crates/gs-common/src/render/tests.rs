@@ -1,0 +1,256 @@
+//! The faces of one rich report, looked at as a whole, and laws that hold for any report.
+
+use proptest::prelude::*;
+
+use super::{Format, Look, render, schema_text, within};
+use crate::redact::{Redacted, Redactor};
+use crate::report::{Broken, Evidence, Place, Quantity, Report, Series};
+use crate::verdict::Verdict;
+
+const HOSTILE: &str = "a|b `c` <script>alert(1)</script> ]]> \u{1b}[31mred\u{1b}[0m ::error::x\n@team \u{202e}abc\u{0}";
+
+/// Everything a report can show, hostile text included.
+fn rich() -> Report {
+    let mut report: Report =
+        serde_json::from_str(include_str!("../../tests/golden/report-v1.json")).unwrap();
+    let mut hostile = report.checks[1].clone();
+    hostile.id = "hostile".to_owned();
+    hostile.title = HOSTILE.to_owned();
+    hostile.message = Some(HOSTILE.to_owned());
+    hostile.observed = Some(Quantity::of(1204.5, "ms"));
+    hostile.expected = Some("at most 1s".to_owned());
+    hostile.evidence = vec![Evidence {
+        label: "body".to_owned(),
+        text: HOSTILE.to_owned(),
+    }];
+    hostile.place = Some(Place {
+        path: "suites/a,b.toml".to_owned(),
+        line: Some(7),
+    });
+    hostile.broken.push(Broken {
+        verdict: Verdict::Warn,
+        reason: "header".to_owned(),
+        message: "the header `x-a` is absent".to_owned(),
+        observed: None,
+        expected: None,
+    });
+    let mut unmet = report.checks[0].clone();
+    unmet.id = "unmet".to_owned();
+    unmet.verdict = Verdict::Inconclusive;
+    unmet.reason = Some("unmet_need".to_owned());
+    unmet.message = Some("`pipeline-stats` did not pass".to_owned());
+    unmet.attempts = None;
+    unmet.duration_ms = None;
+    unmet.flaky = false;
+    unmet.tries.clear();
+    let mut warned = report.checks[0].clone();
+    warned.id = "warned".to_owned();
+    warned.verdict = Verdict::Warn;
+    warned.reason = Some("slow".to_owned());
+    warned.message = Some("the answer took 812ms, expected at most 800ms".to_owned());
+    report.checks.extend([warned, hostile, unmet]);
+    report.series = vec![Series {
+        name: "latency".to_owned(),
+        unit: "ms".to_owned(),
+        points: vec![
+            (0.0, Some(1.0)),
+            (1.0, None),
+            (2.0, Some(3.0)),
+            (3.0, Some(2.0)),
+        ],
+    }];
+    report
+}
+
+fn face(format: Format, report: Report, look: &Look) -> String {
+    let mut out = Vec::new();
+    render(format, &Redactor::new().report(report), look, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn shown(format: Format) -> String {
+    face(format, rich(), &Look::default())
+}
+
+#[test]
+fn human() {
+    insta::assert_snapshot!(shown(Format::Human));
+}
+
+#[test]
+fn human_narrow_verbose_and_coloured() {
+    let look = Look {
+        color: true,
+        width: 50,
+        verbose: 2,
+        quiet: false,
+    };
+    insta::assert_snapshot!(face(Format::Human, rich(), &look));
+}
+
+#[test]
+fn human_quiet() {
+    let look = Look {
+        quiet: true,
+        ..Look::default()
+    };
+    insta::assert_snapshot!(face(Format::Human, rich(), &look));
+}
+
+#[test]
+fn junit() {
+    insta::assert_snapshot!(shown(Format::Junit));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(shown(Format::Markdown));
+}
+
+#[test]
+fn github() {
+    insta::assert_snapshot!(shown(Format::Github));
+}
+
+#[test]
+fn prometheus() {
+    insta::assert_snapshot!(shown(Format::Prometheus));
+}
+
+#[test]
+fn tap() {
+    insta::assert_snapshot!(shown(Format::Tap));
+}
+
+#[test]
+fn html() {
+    let page = shown(Format::Html);
+    let body = &page[page.find("<body>").unwrap()..page.find("<script>").unwrap()];
+    insta::assert_snapshot!(body.replace("><", ">\n<"));
+}
+
+#[test]
+fn the_html_page_needs_no_network() {
+    let page = shown(Format::Html);
+    for outside in [
+        "http-equiv=\"refresh\"",
+        "<link",
+        "<img",
+        "src=",
+        "@import",
+        "url(",
+    ] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("id=\"check-hostile\"") && page.contains("prefers-color-scheme: dark"));
+}
+
+#[test]
+fn annotations_are_at_most_nine_and_a_count() {
+    let mut report = rich();
+    let failed = report.checks[1].clone();
+    report.checks.extend((0..20).map(|index| {
+        let mut check = failed.clone();
+        check.id = format!("more-{index}");
+        check
+    }));
+    let text = face(Format::Github, report, &Look::default());
+    assert_eq!(text.lines().count(), 10);
+    assert!(
+        text.lines().last().unwrap().contains("15 more checks"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_junit_file_of_a_run_without_checks_is_an_error() {
+    let mut report = rich();
+    report.checks.clear();
+    report.verdict = Verdict::Inconclusive;
+    report.reason = "nothing_measured".to_owned();
+    assert!(face(Format::Junit, report, &Look::default()).contains("errors=\"1\""));
+}
+
+#[test]
+fn markdown_is_cut_between_sections_only() {
+    let report = Redactor::new().report(rich());
+    let whole = within(&report, usize::MAX);
+    for bytes in (0..whole.len()).step_by(97) {
+        let page = within(&report, bytes);
+        assert!(
+            page.starts_with("## ❌ smoke-test: fail"),
+            "the verdict is never dropped"
+        );
+        assert_eq!(
+            page.matches("<details>").count(),
+            page.matches("</details>").count()
+        );
+    }
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_types() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/schemas/report.v1.schema.json"
+    );
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        crate::file::write_atomic(path.as_ref(), |out| out.write_all(schema_text().as_bytes()))
+            .unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap();
+    assert_eq!(committed, schema_text(), "run UPDATE_SCHEMAS=1 make test");
+}
+
+fn any_report() -> impl Strategy<Value = Redacted> {
+    ("(?s).{0,40}", "(?s).{0,40}", 0_usize..4, any::<bool>()).prop_map(|(a, b, verdict, flaky)| {
+        let mut report = rich();
+        let verdicts = [
+            Verdict::Pass,
+            Verdict::Warn,
+            Verdict::Inconclusive,
+            Verdict::Fail,
+        ];
+        report.summary = a.clone();
+        report.subject.name = b.clone();
+        report.next = vec![b.clone()];
+        report.not_covered = vec![a.clone()];
+        for check in &mut report.checks {
+            check.id = a.clone();
+            check.title = b.clone();
+            check.message = Some(b.clone());
+            check.target = Some(a.clone());
+            check.verdict = verdicts[verdict];
+            check.flaky = flaky;
+            check.evidence = vec![Evidence {
+                label: a.clone(),
+                text: b.clone(),
+            }];
+            check.reproduce = Some(a.clone());
+        }
+        Redactor::new().report(report)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+    #[test]
+    fn every_face_of_any_report_is_well_formed(report in any_report(), width in 0_usize..200) {
+        let face = |format| {
+            let mut out = Vec::new();
+            let look = Look { width, verbose: 2, ..Look::default() };
+            render(format, &report, &look, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let read: Report = serde_json::from_str(&face(Format::Json)).unwrap();
+        prop_assert_eq!(&read, &*report);
+        let escape = face(Format::Human).contains('\u{1b}');
+        prop_assert!(!escape);
+        prop_assert!(!face(Format::Html).contains("<script>alert"));
+        prop_assert!(face(Format::Github).lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ")));
+        prop_assert!(face(Format::Prometheus).lines().all(|line| line.starts_with('#') || line.starts_with("gs_")));
+        let junit = face(Format::Junit);
+        prop_assert!(junit.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "no XML allows these");
+        let _ = (face(Format::Markdown), face(Format::Tap));
+    }
+}

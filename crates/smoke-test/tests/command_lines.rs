@@ -1,0 +1,41 @@
+//! Every `smoke-test` command line that a page or script shows is one that `smoke-test` understands.
+
+#[path = "../../../tests/support/command_lines.rs"]
+mod command_lines;
+
+use clap::Parser as _;
+
+#[test]
+fn every_shown_command_line_is_understood() {
+    let lines = command_lines::of("smoke-test");
+    assert!(
+        lines.len() > 10,
+        "{} lines: are the pages found?",
+        lines.len()
+    );
+    for line in lines {
+        let parsed = smoke_test::args::Cli::try_parse_from(&line.words);
+        if let Err(error) = parsed {
+            let asked = matches!(
+                error.kind(),
+                clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+            );
+            assert!(asked, "{}: {:?}\n{error}", line.place, line.words);
+        }
+    }
+}
+
+#[test]
+fn the_page_lists_every_reason_with_the_words_of_the_code() {
+    let page = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/smoke-test.md"
+    ))
+    .unwrap_or_default();
+    for (code, doc) in smoke_test::judge::reason::ALL {
+        assert!(
+            page.contains(&format!("| `{code}` | {doc} |")),
+            "docs/smoke-test.md lacks `{code}`: {doc}"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! A simulated service and the binary beside it, with a clean environment.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    reason = "tests, and not every file uses every helper"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use gs_sim::{Fault, Kind, Plan, Pod, Sim};
+use serde_json::Value;
+
+/// A service with these faults.
+pub(crate) fn sim(faults: Vec<Fault>) -> Sim {
+    Sim::start(&Plan {
+        faults,
+        ..Plan::default()
+    })
+    .unwrap()
+}
+
+/// A service with a fault everywhere.
+pub(crate) fn broken(kind: Kind) -> Sim {
+    sim(vec![Fault::new(kind)])
+}
+
+/// A service with pods of these versions.
+pub(crate) fn pods(versions: &[&str]) -> Sim {
+    let pods = versions
+        .iter()
+        .map(|version| Pod {
+            version: (*version).to_owned(),
+            ..Pod::default()
+        })
+        .collect();
+    Sim::start(&Plan {
+        pods,
+        ..Plan::default()
+    })
+    .unwrap()
+}
+
+/// The binary without any variable that could change what it does.
+pub(crate) fn tool(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smoke-test"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .args(arguments);
+    command.timeout(Duration::from_secs(60));
+    command
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) report: Value,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+/// Runs the tool and reads its report.
+#[track_caller]
+pub(crate) fn run(arguments: &[&str]) -> Run {
+    run_in(arguments, |_| {})
+}
+
+/// The same with a change to the command.
+#[track_caller]
+pub(crate) fn run_in(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Run {
+    let mut command = tool(arguments);
+    command.args(["--output", "json"]);
+    change(&mut command);
+    let began = Instant::now();
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "no report: {error}\n{}\n{stderr}",
+            String::from_utf8_lossy(&output.stdout)
+        )
+    });
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        report,
+        stderr,
+        took: began.elapsed(),
+    }
+}
+
+impl Run {
+    /// The reasons of the checks with this verdict, with their targets.
+    pub(crate) fn reasons(&self, verdict: &str) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        self.report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|check| check["verdict"] == verdict)
+            .map(|check| (text(&check["reason"]), text(&check["target"])))
+            .collect()
+    }
+
+    pub(crate) fn check(&self, id: &str) -> &Value {
+        let checks = self.report["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .find(|check| check["id"] == id)
+            .unwrap_or_else(|| panic!("no check {id}"))
+    }
+}
+
+/// Writes a suite file.
+pub(crate) fn suite(folder: &Path, text: &str) -> String {
+    let path = folder.join("suite.toml");
+    gs_common::file::write_atomic(&path, |out| out.write_all(text.as_bytes())).unwrap();
+    path.display().to_string()
+}
