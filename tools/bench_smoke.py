@@ -38,7 +38,7 @@ def measured(command):
 def started(tmp):
     ready = tmp / "sim.env"
     fault = '[{"kind": "delay", "millis": 50}]'
-    sim = subprocess.Popen([folder / "gs-sim", "--ready-file", ready, "--exit-after", "600"], stdout=subprocess.DEVNULL)
+    sim = subprocess.Popen([folder / "gs-sim", "--ready-file", ready, "--exit-after", "600s"], stdout=subprocess.DEVNULL)
     while not ready.exists():
         time.sleep(0.01)
     urls = dict(line.split("=", 1) for line in ready.read_text().split())

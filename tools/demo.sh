@@ -13,7 +13,7 @@ plain() { printf '\n== %s\n' "$*"; }
 if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then say() { plain "$@"; }; fi
 
 # The simulation ends with the demo, however that ends, and by itself after ten minutes.
-"$bin/gs-sim" --pods 2.1.0,2.1.0,2.1.0 --ready-file "$out/sim.env" --exit-after 600 >"$out/sim.log" 2>&1 &
+"$bin/gs-sim" --pods 2.1.0,2.1.0,2.1.0 --ready-file "$out/sim.env" --exit-after 600s >"$out/sim.log" 2>&1 &
 sim=$!
 trap 'kill "$sim" 2>/dev/null; wait "$sim" 2>/dev/null || :' EXIT
 for _ in $(seq 100); do

@@ -1,24 +1,36 @@
 //! A simulated GoldenSignals service: every path of the real one with right bodies, several pods of
 //! several versions behind one address, metrics of what was really served, and faults on request.
 //!
-//! In reading order: [`plan`] is what to simulate (pods, faults, TLS), [`service`] makes the right
-//! answers, [`fault`] decides which of them go wrong and how, [`server`] speaks HTTP byte by byte (so
-//! that it can also speak it wrongly), [`ws`] the WebSocket channels, [`metrics`] counts, [`control`]
-//! takes orders at run time, [`tls`] makes certificates. [`Sim`] puts them together.
+//! ```
+//! use gs_sim::{Fault, Kind, Plan, Sim};
+//!
+//! let sim = Sim::start(&Plan::default())?;
+//! println!("{} is healthy", sim.url());
+//! sim.set_faults([Fault::on(Kind::error_body(), "/api/v1/pipeline/stats")]);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! In reading order: [`plan`] is what to simulate (pods, faults, TLS); `service` makes the right
+//! answers, `fault` decides which of them go wrong, `server` speaks HTTP byte by byte (so that it can
+//! also speak it wrongly), `ws` the WebSocket channels; `metrics` counts, `tls` makes certificates,
+//! `control` takes orders at run time. `world` is what they share, [`Sim`] puts them together.
 //!
 //! For development and tests only. It knows none of our other crates, so that a mistake in shared
 //! parsing cannot cancel itself out in a test.
 
 pub mod cli;
-pub mod control;
-pub mod fault;
-pub mod metrics;
+mod control;
+mod fault;
+mod metrics;
 pub mod plan;
-pub mod server;
-pub mod service;
+mod server;
+mod service;
 mod sim;
-pub mod tls;
-pub mod ws;
+mod tls;
+mod world;
+mod ws;
 
-pub use plan::{Fault, Kind, Plan, PlanError, Pod, TlsMode};
-pub use sim::{Sim, World};
+pub use metrics::Served;
+pub use plan::{Balance, Fault, Kind, Plan, PlanError, Pod, Spread, TlsMode};
+pub use sim::Sim;
+pub use world::World;

@@ -4,100 +4,225 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// The edges of the histogram in seconds: the default ones of the Prometheus clients.
-pub const EDGES: [f64; 11] = [
+pub(crate) const EDGES: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 /// Everything that was served.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    requests: BTreeMap<(String, String, u16), u64>,
-    durations: BTreeMap<(String, String), Histogram>,
+pub(crate) struct Metrics {
+    requests: BTreeMap<(&'static str, &'static str, u16), u64>,
+    durations: BTreeMap<(&'static str, &'static str), Histogram>,
+    handshakes: BTreeMap<(&'static str, u16), u64>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Histogram {
-    buckets: [u64; EDGES.len()],
-    count: u64,
-    sum: f64,
+    /// Per bucket, not cumulative; the last one is above all edges.
+    buckets: [u64; EDGES.len() + 1],
+    sum_seconds: f64,
+}
+
+/// How often one route answered with one status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Served {
+    /// The method, or `WS` for a WebSocket's handshake.
+    pub method: &'static str,
+    /// The template of the route, `unmatched` for none.
+    pub endpoint: &'static str,
+    /// The status.
+    pub status: u16,
+    /// How often.
+    pub count: u64,
 }
 
 impl Metrics {
     /// Counts one answer.
-    pub fn served(&mut self, method: &str, endpoint: &str, status: u16, took: Duration) {
+    pub(crate) fn served(
+        &mut self,
+        method: &str,
+        endpoint: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
+        let method = known(method);
         let seconds = took.as_secs_f64();
-        *self
+        *self.requests.entry((method, endpoint, status)).or_insert(0) += 1;
+        let histogram = self.durations.entry((method, endpoint)).or_default();
+        histogram.buckets[EDGES.partition_point(|edge| *edge < seconds)] += 1;
+        histogram.sum_seconds += seconds;
+    }
+
+    /// Counts one answer to a request for a WebSocket. It stays out of the HTTP metrics: a conversation
+    /// of an hour is no request of an hour.
+    pub(crate) fn handshake(&mut self, endpoint: &'static str, status: u16) {
+        *self.handshakes.entry((endpoint, status)).or_insert(0) += 1;
+    }
+
+    /// All counts.
+    pub(crate) fn list(&self) -> Vec<Served> {
+        let requests = self
             .requests
-            .entry((method.to_owned(), endpoint.to_owned(), status))
-            .or_insert(0) += 1;
-        let histogram = self
-            .durations
-            .entry((method.to_owned(), endpoint.to_owned()))
-            .or_default();
-        histogram.count += 1;
-        histogram.sum += seconds;
-        for (bucket, edge) in histogram.buckets.iter_mut().zip(EDGES) {
-            *bucket += u64::from(seconds <= edge);
-        }
+            .iter()
+            .map(|(&(method, endpoint, status), &count)| Served {
+                method,
+                endpoint,
+                status,
+                count,
+            });
+        let handshakes = self
+            .handshakes
+            .iter()
+            .map(|(&(endpoint, status), &count)| Served {
+                method: "WS",
+                endpoint,
+                status,
+                count,
+            });
+        requests.chain(handshakes).collect()
     }
 
-    /// All answers so far.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.requests.values().sum()
-    }
-
-    /// Answers by endpoint.
-    #[must_use]
-    pub fn by_endpoint(&self) -> BTreeMap<String, u64> {
-        let mut counts = BTreeMap::new();
-        for ((_, endpoint, _), count) in &self.requests {
-            *counts.entry(endpoint.clone()).or_insert(0) += count;
-        }
-        counts
-    }
-
-    /// The text that a scraper gets.
-    #[must_use]
-    pub fn text(&self, prefix: &str, start_seconds: f64) -> String {
+    /// The text that a scraper gets. `versions` are those of the pods, `started_seconds` is Unix time.
+    pub(crate) fn text(&self, prefix: &str, versions: &[String], started_seconds: f64) -> String {
         let mut text = String::new();
-        let header = |text: &mut String, name: &str, kind: &str, help: &str| {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        };
-        let name = format!("{prefix}http_requests_total");
-        header(&mut text, &name, "counter", "Requests served.");
+        self.write(&mut text, prefix, versions, started_seconds);
+        text
+    }
+
+    fn write(&self, text: &mut String, prefix: &str, versions: &[String], started_seconds: f64) {
+        let total = format!("{prefix}http_requests_total");
+        family(text, &total, "counter", "Answers by route and status.");
         for ((method, endpoint, status), count) in &self.requests {
-            let endpoint = escape(endpoint);
-            let _ = writeln!(
+            line(
                 text,
-                "{name}{{method=\"{method}\",endpoint=\"{endpoint}\",status=\"{status}\"}} {count}"
+                &total,
+                &[
+                    ("method", method),
+                    ("endpoint", endpoint),
+                    ("status", &status.to_string()),
+                ],
+                *count as f64,
             );
         }
-        let name = format!("{prefix}http_request_duration_seconds");
-        header(&mut text, &name, "histogram", "Time to serve a request.");
+
+        let duration = format!("{prefix}http_request_duration_seconds");
+        family(
+            text,
+            &duration,
+            "histogram",
+            "Time from the last byte of a request to the last byte of its answer.",
+        );
         for ((method, endpoint), histogram) in &self.durations {
-            let labels = format!("method=\"{method}\",endpoint=\"{}\"", escape(endpoint));
-            for (bucket, edge) in histogram.buckets.iter().zip(EDGES) {
-                let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{edge:?}\"}} {bucket}");
+            let route = [("method", *method), ("endpoint", *endpoint)];
+            let mut cumulative = 0;
+            let edges = EDGES.map(|edge| format!("{edge:?}"));
+            for (bucket, edge) in histogram
+                .buckets
+                .iter()
+                .zip(edges.iter().map(String::as_str).chain(["+Inf"]))
+            {
+                cumulative += bucket;
+                line(
+                    text,
+                    &format!("{duration}_bucket"),
+                    &[route[0], route[1], ("le", edge)],
+                    cumulative as f64,
+                );
             }
-            let _ = writeln!(
+            line(
                 text,
-                "{name}_bucket{{{labels},le=\"+Inf\"}} {}",
-                histogram.count
+                &format!("{duration}_sum"),
+                &route,
+                histogram.sum_seconds,
             );
-            let _ = writeln!(text, "{name}_sum{{{labels}}} {}", histogram.sum);
-            let _ = writeln!(text, "{name}_count{{{labels}}} {}", histogram.count);
+            line(
+                text,
+                &format!("{duration}_count"),
+                &route,
+                cumulative as f64,
+            );
         }
-        header(
-            &mut text,
+
+        family(
+            text,
+            "websocket_handshakes_total",
+            "counter",
+            "Answers to requests for a WebSocket.",
+        );
+        for ((endpoint, status), count) in &self.handshakes {
+            let labels = [("endpoint", *endpoint), ("status", &status.to_string())];
+            line(text, "websocket_handshakes_total", &labels, *count as f64);
+        }
+
+        family(
+            text,
+            "goldensignals_build_info",
+            "gauge",
+            "The version of each pod.",
+        );
+        for (pod, version) in versions.iter().enumerate() {
+            line(
+                text,
+                "goldensignals_build_info",
+                &[("pod", &pod.to_string()), ("version", version)],
+                1.0,
+            );
+        }
+        family(
+            text,
             "process_start_time_seconds",
             "gauge",
             "Start of the process, Unix time.",
         );
-        let _ = writeln!(text, "process_start_time_seconds {start_seconds}");
-        text
+        line(text, "process_start_time_seconds", &[], started_seconds);
+        if let Some(bytes) = resident_bytes() {
+            family(
+                text,
+                "process_resident_memory_bytes",
+                "gauge",
+                "Memory of the process.",
+            );
+            line(text, "process_resident_memory_bytes", &[], bytes);
+        }
+        if let Some(seconds) = cpu_seconds() {
+            family(
+                text,
+                "process_cpu_seconds_total",
+                "counter",
+                "CPU time of the process, user and system.",
+            );
+            line(text, "process_cpu_seconds_total", &[], seconds);
+        }
     }
+}
+
+/// The method as a label: clients must not be able to invent series.
+fn known(method: &str) -> &'static str {
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("OTHER")
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    text.push_str(name);
+    for (index, (label, value)) in labels.iter().enumerate() {
+        let _ = write!(
+            text,
+            "{}{label}=\"{}\"",
+            if index == 0 { '{' } else { ',' },
+            escape(value)
+        );
+    }
+    let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
 }
 
 /// A label's value: backslash, quote and line feed are escaped.
@@ -107,25 +232,104 @@ fn escape(text: &str) -> String {
         .replace('\n', "\\n")
 }
 
+/// `VmRSS` of proc(5), which is in kibibytes whatever the page size. `None` where there is no `/proc`.
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kibibytes
+        .trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .map(|kibibytes| kibibytes * 1024.0)
+}
+
+/// `utime` and `stime` of proc(5), in ticks of USER_HZ, which Linux shows as 100 everywhere.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second member is the name in parentheses and may hold spaces; `utime` is the 14th.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut ticks = rest
+        .split_whitespace()
+        .skip(11)
+        .map_while(|ticks| ticks.parse::<f64>().ok());
+    Some((ticks.next()? + ticks.next()?) / 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn has(text: &str, line: &str) {
+        assert!(
+            text.lines().any(|other| other == line),
+            "`{line}` is not in:\n{text}"
+        );
+    }
+
     #[test]
     fn the_text_adds_up_with_what_was_served() {
         let mut metrics = Metrics::default();
+        metrics.served("GET", "/a/{b}", 200, Duration::from_millis(25));
         metrics.served("GET", "/a/{b}", 200, Duration::from_millis(30));
         metrics.served("GET", "/a/{b}", 500, Duration::from_secs(20));
-        let text = metrics.text("goldensignals_", 1.5);
-        assert!(text.contains("goldensignals_http_requests_total{method=\"GET\",endpoint=\"/a/{b}\",status=\"500\"} 1\n"), "{text}");
-        assert!(
-            text.contains("_bucket{method=\"GET\",endpoint=\"/a/{b}\",le=\"0.025\"} 0\n"),
-            "{text}"
+        metrics.served("BREW", "unmatched", 405, Duration::ZERO);
+        let text = metrics.text("goldensignals_", &[], 1.5);
+        has(
+            &text,
+            "goldensignals_http_requests_total{method=\"GET\",endpoint=\"/a/{b}\",status=\"200\"} 2",
         );
-        assert!(
-            text.contains("le=\"1.0\"} 1\n") && text.contains("le=\"+Inf\"} 2\n"),
-            "{text}"
+        has(
+            &text,
+            "goldensignals_http_requests_total{method=\"GET\",endpoint=\"/a/{b}\",status=\"500\"} 1",
         );
-        assert_eq!(metrics.total(), 2);
+        has(
+            &text,
+            "goldensignals_http_requests_total{method=\"OTHER\",endpoint=\"unmatched\",status=\"405\"} 1",
+        );
+        let bucket = |le: &str, count: u64| {
+            has(
+                &text,
+                &format!(
+                    "goldensignals_http_request_duration_seconds_bucket{{method=\"GET\",endpoint=\"/a/{{b}}\",le=\"{le}\"}} {count}"
+                ),
+            );
+        };
+        // An edge belongs to its bucket.
+        bucket("0.01", 0);
+        bucket("0.025", 1);
+        bucket("0.05", 2);
+        bucket("1.0", 2);
+        bucket("10.0", 2);
+        bucket("+Inf", 3);
+        has(
+            &text,
+            "goldensignals_http_request_duration_seconds_count{method=\"GET\",endpoint=\"/a/{b}\"} 3",
+        );
+        has(
+            &text,
+            "goldensignals_http_request_duration_seconds_sum{method=\"GET\",endpoint=\"/a/{b}\"} 20.055",
+        );
+        has(&text, "process_start_time_seconds 1.5");
+    }
+
+    #[test]
+    fn a_label_is_escaped() {
+        let text = Metrics::default().text("", &["2.0\"\\\n".to_owned()], 0.0);
+        has(
+            &text,
+            r#"goldensignals_build_info{pod="0",version="2.0\"\\\n"} 1"#,
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_is_measured() {
+        assert!(resident_bytes().unwrap() > 1e5);
+        assert!(cpu_seconds().unwrap() >= 0.0);
     }
 }

@@ -1,9 +1,12 @@
 //! Certificates made at the start: an authority of our own, and a leaf that is right or wrong.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -12,23 +15,24 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use crate::plan::TlsMode;
 
 /// What a TLS listener needs, and what its clients have to trust.
-pub struct Material {
-    /// For the listener.
+pub(crate) struct Material {
     pub acceptor: TlsAcceptor,
-    /// The authority, as PEM.
     pub authority_pem: String,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Makes the certificates of a mode.
-///
-/// # Errors
-/// The libraries refuse, which would be a bug.
-pub fn make(mode: TlsMode) -> Result<Material, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn make(mode: TlsMode) -> io::Result<Material> {
+    // A refusal of either library would be a bug of ours.
+    try_make(mode).map_err(io::Error::other)
+}
+
+fn try_make(mode: TlsMode) -> Result<Material, Box<dyn std::error::Error + Send + Sync>> {
     let now = SystemTime::now();
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     authority
         .distinguished_name
         .push(DnType::CommonName, "gs-sim authority");
@@ -44,6 +48,8 @@ pub fn make(mode: TlsMode) -> Result<Material, Box<dyn std::error::Error + Send 
     };
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, "gs-sim");
+    // Strict clients (Python 3.13) ask for it.
+    leaf.use_authority_key_identifier_extension = true;
     let (from, until) = match mode {
         TlsMode::Expired => (now - 30 * DAY, now - DAY),
         _ => (now - DAY, now + 90 * DAY),

@@ -1,6 +1,7 @@
 //! The WebSocket channels: `/ws` answers a subscription and broadcasts, `/ws/signals` shakes hands and
 //! confirms.
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -14,135 +15,129 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use crate::plan::Kind;
-use crate::server::{Conn, Incoming};
-use crate::sim::World;
+use crate::server::Conn;
+use crate::world::{Turn, World};
 
 /// The real service broadcasts so often.
 const BROADCAST: Duration = Duration::from_secs(30);
 
-/// Takes a connection over after an upgrade request.
-///
-/// # Errors
-/// The client left.
-pub async fn upgrade(
+/// A request for a WebSocket that is to be granted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening<'a> {
+    /// The channel's path.
+    pub channel: &'static str,
+    /// `sec-websocket-key`.
+    pub key: &'a str,
+}
+
+/// Opens a WebSocket and talks until one side has enough. `leftover` was read already.
+pub(crate) async fn converse(
     mut conn: Conn,
     leftover: Vec<u8>,
-    request: &Incoming,
+    opening: Opening<'_>,
+    turn: &Turn,
     world: &World,
     faults: &[Kind],
-) -> std::io::Result<()> {
-    let refused = faults.iter().find_map(|kind| match kind {
-        Kind::WsRefused { status } | Kind::Status { status, .. } => Some(*status),
-        _ => None,
-    });
-    let known = matches!(request.path.as_str(), "/ws" | "/ws/signals");
-    if let Some(status) = refused.or((!known).then_some(403)) {
-        world.served("WS", &request.path, status, Duration::ZERO);
-        let answer = format!("HTTP/1.1 {status} Refused\r\ncontent-length: 0\r\n\r\n");
-        return conn.write_all(answer.as_bytes()).await;
-    }
-    let Some(key) = request.header("sec-websocket-key") else {
-        return conn
-            .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-            .await;
-    };
-    if faults.contains(&Kind::Drop) {
-        return Ok(());
-    }
-    if faults.contains(&Kind::Silent) {
-        std::future::pending::<()>().await;
-    }
-    let accept = derive_accept_key(key.as_bytes());
+) -> io::Result<()> {
+    let accept = derive_accept_key(opening.key.as_bytes());
+    let (id, version) = (world.next_request_id(), &turn.version);
     let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+         sec-websocket-accept: {accept}\r\nx-request-id: {id}\r\nx-version: {version}\r\n\r\n"
     );
     conn.write_all(answer.as_bytes()).await?;
-    world.served("WS", &request.path, 101, Duration::ZERO);
+    conn.flush().await?;
+    world.handshake(opening.channel, 101);
     if faults.contains(&Kind::WsGarbage) {
+        // All reserved bits and an unknown opcode.
         conn.write_all(&[0xff; 64]).await?;
-        return conn.shutdown().await;
+        conn.flush().await?;
+        return conn.until_closed().await;
     }
     if faults.contains(&Kind::WsSilent) {
-        // Not even a pong: the bytes are read and lie there.
-        std::future::pending::<()>().await;
+        return conn.until_closed().await;
     }
     let socket = WebSocketStream::from_partially_read(conn, leftover, Role::Server, None).await;
-    talk(socket, &request.path, world, faults).await;
+    talk(socket, opening.channel, turn, world, faults).await;
     Ok(())
 }
 
-async fn talk(mut socket: WebSocketStream<Conn>, path: &str, world: &World, faults: &[Kind]) {
+async fn talk(
+    mut socket: WebSocketStream<Conn>,
+    channel: &str,
+    turn: &Turn,
+    world: &World,
+    faults: &[Kind],
+) {
     let mut broadcast = interval_at(Instant::now() + BROADCAST, BROADCAST);
     loop {
         let message = tokio::select! {
-            _ = broadcast.tick(), if path == "/ws" => {
-                let text = json!({"type": "signal_update", "data": []}).to_string();
-                if socket.send(Message::text(text)).await.is_err() {
-                    return;
+            _ = broadcast.tick(), if channel == "/ws" => Some(Message::text(json!({"type": "signal_update", "data": []}).to_string())),
+            received = socket.next() => match received {
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(wrong) = faults.iter().find(|kind| matches!(kind, Kind::WsClosed { .. } | Kind::WsDropped)) {
+                        return end(socket, wrong).await;
+                    }
+                    for kind in faults {
+                        if let Kind::WsLate { millis } = kind {
+                            sleep(Duration::from_millis(*millis)).await;
+                        }
+                    }
+                    Some(Message::text(reply(channel, &text, &turn.version, faults)))
                 }
-                continue;
-            }
-            message = socket.next() => message,
+                // A ping has been answered by the library, and so has a close: both wait to be flushed.
+                Some(Ok(_)) => None,
+                None | Some(Err(_)) => return,
+            },
         };
-        // Pings are answered by the library, and flushed with the next read.
-        let text = match message {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_))) | None | Some(Err(_)) => {
-                let _ = socket.flush().await;
-                return;
-            }
-            Some(Ok(_)) => {
-                let _ = socket.flush().await;
-                continue;
-            }
+        world.while_stalled().await;
+        let sent = match message {
+            Some(message) => socket.send(message).await,
+            None => socket.flush().await,
         };
-        for kind in faults {
-            match kind {
-                Kind::WsClosed { code } => {
-                    let frame = CloseFrame {
-                        code: CloseCode::from(*code),
-                        reason: "simulated".into(),
-                    };
-                    let _ = socket.close(Some(frame)).await;
-                    return;
-                }
-                Kind::WsDropped => return,
-                Kind::WsLate { millis } => sleep(Duration::from_millis(*millis)).await,
-                _ => {}
-            }
-        }
-        let asked: Value = serde_json::from_str(&text).unwrap_or_default();
-        let Some(answer) = answer(path, &asked, &world.version_of(0), faults) else {
-            continue;
-        };
-        if socket
-            .send(Message::text(answer.to_string()))
-            .await
-            .is_err()
-        {
+        if sent.is_err() {
             return;
         }
     }
 }
 
-fn answer(path: &str, asked: &Value, version: &str, faults: &[Kind]) -> Option<Value> {
+/// Ends a conversation as a fault says.
+async fn end(mut socket: WebSocketStream<Conn>, wrong: &Kind) {
+    let Kind::WsClosed { code } = wrong else {
+        return;
+    };
+    let frame = CloseFrame {
+        code: CloseCode::from(*code),
+        reason: "simulated".into(),
+    };
+    if socket.close(Some(frame)).await.is_ok() {
+        // Until the client has said goodbye too.
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+}
+
+/// The answer to a message.
+fn reply(channel: &str, message: &str, version: &str, faults: &[Kind]) -> String {
+    for kind in faults {
+        match kind {
+            Kind::WsNotJson => return "<p>not what you expect".to_owned(),
+            Kind::ErrorBody { message } => {
+                return json!({"type": "error", "message": message}).to_string();
+            }
+            _ => {}
+        }
+    }
+    let asked: Value = serde_json::from_str(message).unwrap_or_default();
     let word = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default();
-    if let Some(Kind::ErrorBody { message }) = faults
-        .iter()
-        .find(|kind| matches!(kind, Kind::ErrorBody { .. }))
-    {
-        return Some(json!({"type": "error", "message": message}));
-    }
-    match (path, word("type"), word("action")) {
-        ("/ws", "subscribe", _) => {
-            Some(json!({"type": "subscribed", "channels": asked.get("channels")}))
-        }
+    let answer = match (channel, word("type"), word("action")) {
+        ("/ws", "subscribe", _) => json!({"type": "subscribed", "channels": asked["channels"]}),
         ("/ws/signals", "system", "handshake") => {
-            Some(json!({"type": "system", "action": "handshake_response", "version": version}))
+            json!({"type": "system", "action": "handshake_response", "version": version})
         }
-        ("/ws/signals", "subscribe", _) => Some(
-            json!({"type": "subscription", "action": "confirmed", "topic": asked.get("topic")}),
-        ),
-        _ => None,
-    }
+        ("/ws/signals", "subscribe", _) => {
+            json!({"type": "subscription", "action": "confirmed", "topic": asked["topic"]})
+        }
+        _ => json!({"type": "error", "message": "not understood"}),
+    };
+    answer.to_string()
 }

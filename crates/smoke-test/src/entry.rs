@@ -149,8 +149,7 @@ pub(crate) fn in_runtime<T>(
     done
 }
 
-/// Ends with the first Ctrl-C or SIGTERM. A second one ends the process at once, as ever: the
-/// handler is gone by then only if the run is over, so reports are never half written.
+/// Ends with the first Ctrl-C or SIGTERM.
 pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {

@@ -45,7 +45,8 @@ pub fn validate(
     cwd: &Path,
 ) -> Result<String, ConfigError> {
     let (suite, chosen) = selected(args, variables, cwd)?;
-    let mut text = format!("{} is valid: {} checks", suite.0, suite.1);
+    let checks = if suite.1 == 1 { "check" } else { "checks" };
+    let mut text = format!("{} is valid: {} {checks}", suite.0, suite.1);
     if chosen.len() != suite.1 {
         text.push_str(&format!(", {} of them selected", chosen.len()));
     }

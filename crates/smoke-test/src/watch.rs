@@ -11,7 +11,7 @@ use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
 use gs_common::redact::Redactor;
 use gs_common::render::{Format, Look, causes, render, visible};
-use gs_common::report::Report;
+use gs_common::report::{INTERRUPTED, Report};
 use gs_common::sink::Sinks;
 use gs_common::units;
 use gs_common::verdict::Verdict;
@@ -116,8 +116,7 @@ pub fn command(
         keep_looking(&session, args, metrics, &screen, &mut talk).await
     });
     match outcome {
-        Ok(Some(report)) => finish(report, &redactor, &sinks, output, variables, &mut talk),
-        Ok(None) => Exit::Interrupted,
+        Ok(report) => finish(report, &redactor, &sinks, output, variables, &mut talk),
         Err(error) => {
             talk.config_error(&error);
             Exit::Usage
@@ -146,7 +145,7 @@ async fn keep_looking(
     metrics: Option<SocketAddr>,
     screen: &Screen,
     talk: &mut Talk,
-) -> Result<Option<Report>, ConfigError> {
+) -> Result<Report, ConfigError> {
     let page = Arc::new(Mutex::new(String::new()));
     if let Some(address) = metrics {
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -157,7 +156,6 @@ async fn keep_looking(
         tokio::spawn(serve(listener, Arc::clone(&page)));
     }
     let mut memory = Memory::default();
-    let mut last = None;
     let ended = Arc::new(tokio::sync::Notify::new());
     let signal = Arc::clone(&ended);
     tokio::spawn(async move {
@@ -166,23 +164,20 @@ async fn keep_looking(
     });
     loop {
         let began = Instant::now();
-        let cut = tokio::sync::Notify::new();
-        let report = tokio::select! {
-            biased;
-            () = ended.notified() => return Ok(last.map(interrupted_report)),
-            report = session.run(talk, true, cut.notified()) => report,
-        };
+        let report = session.run(talk, true, ended.notified()).await;
+        if report.reason == INTERRUPTED {
+            return Ok(report);
+        }
         let news = memory.take(&report, args.threshold);
         *page.lock().unwrap_or_else(PoisonError::into_inner) =
             metrics_text(&report, &memory, &session.config.redactor);
         screen.show(&report, &memory, news.as_deref());
-        last = Some(report);
         if args.count.is_some_and(|count| memory.runs >= count) {
-            return Ok(last);
+            return Ok(report);
         }
         tokio::select! {
             biased;
-            () = ended.notified() => return Ok(last.map(interrupted_report)),
+            () = ended.notified() => return Ok(interrupted_report(report)),
             () = tokio::time::sleep_until(began + screen.every) => {}
         }
     }
@@ -191,7 +186,7 @@ async fn keep_looking(
 /// The last whole report, which says that someone ended the watch.
 fn interrupted_report(mut report: Report) -> Report {
     report.summary = format!("interrupted; the last run said: {}", report.summary);
-    report.reason = gs_common::report::INTERRUPTED.to_owned();
+    report.reason = INTERRUPTED.to_owned();
     report
 }
 

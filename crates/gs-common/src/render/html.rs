@@ -139,7 +139,7 @@ fn checks(report: &Report) -> Markup {
 fn row(check: &Check, longest: f64) -> Markup {
     let verdict = check.verdict.as_str();
     html! {
-        details.check id={ "check-" (check.id) } class=(verdict) open[check.verdict > Verdict::Warn] {
+        details class={ "check " (verdict) } id={ "check-" (check.id) } open[check.verdict > Verdict::Warn] {
             summary {
                 span.verdict { (word(check.verdict)) }
                 span.name {

@@ -94,6 +94,11 @@ pub(super) fn check(item: &Item<'_>, defaults: &Defaults) -> Result<Check, Confi
             .transpose()?,
         id,
     };
+    if check.known_failure.is_some() && check.severity != Verdict::Fail {
+        return Err(fields
+            .error("a `known_failure` accepts a failure, and a check of severity `warn` has none")
+            .hint("take one of them out"));
+    }
     if !check.captures.is_empty() && !matches!(check.probe, Probe::Http(_)) {
         return Err(fields.error(
             "only requests capture here; in a conversation, `capture` belongs to `expect`",

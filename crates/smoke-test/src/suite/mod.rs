@@ -6,12 +6,16 @@
 mod assertion;
 pub mod builtin;
 mod check;
+#[cfg(test)]
+mod documented;
 mod expect;
 mod fields;
 pub mod import;
 pub mod model;
 mod read;
 mod request;
+#[cfg(test)]
+mod schema;
 mod select;
 mod template;
 #[cfg(test)]

@@ -271,6 +271,14 @@ fn what_no_answer_can_fulfil_is_refused() {
         "never warn",
         "",
     );
+    let known = "known_failure = { reason = 'r', owner = 'o', expires = 2026-12-31 }";
+    refuses(
+        &one(&format!(
+            "get = '/'\nseverity = 'warn'\n{known}\nexpect = {{ status = 200 }}"
+        )),
+        "of severity `warn`",
+        "take one",
+    );
     refuses(
         &one("websocket = { path = '/ws', steps = [{ ping = '0s' }] }"),
         "no time",
