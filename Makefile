@@ -15,7 +15,7 @@ VENV := $(TOOLS)/venv
 # Absolute, so that a recipe may change its folder.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-BINARIES := smoke-test gs-sim
+BINARIES := smoke-test canary-monitor gs-sim
 TARBALL := gs-tools-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
 # Progress bars and colours belong to people.
 export CARGO_TERM_PROGRESS_WHEN ?= never

@@ -130,6 +130,18 @@ pub struct Early {
     pub exit: Exit,
 }
 
+impl Early {
+    /// The text as a stream gets it: with colour where that is wanted.
+    #[must_use]
+    pub fn shown(&self, variables: &BTreeMap<String, String>, is_terminal: bool) -> String {
+        if Color::Auto.wanted(variables, is_terminal) {
+            self.text.clone()
+        } else {
+            anstream::adapter::strip_str(&self.text).to_string()
+        }
+    }
+}
+
 /// Reads a command line.
 ///
 /// # Errors

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cli::{OutputArgs, Talk};
+use crate::exit::Exit;
 use crate::file::{FileError, write_atomic};
 use crate::redact::{Redacted, Redactor};
 use crate::render::{Format, Look, escape_data, render, within};
 use crate::report::Report;
+use crate::verdict::Verdict;
 
 /// A step summary beyond this many bytes is refused whole by GitHub (1 MiB with its own frame).
 const LARGEST_SUMMARY: u64 = 1_000_000;
@@ -171,6 +174,60 @@ pub fn deliver(
         Ok(())
     } else {
         Err(SinkError { problems })
+    }
+}
+
+/// Delivers a report and says how the process has to end. What cannot be delivered turns a good end
+/// into none: nobody could read about it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a tool's last act needs all that it was given"
+)]
+pub fn conclude(
+    report: Report,
+    redactor: &Redactor,
+    sinks: &Sinks,
+    output: &OutputArgs,
+    variables: &BTreeMap<String, String>,
+    look: &Look,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+    talk: &mut Talk,
+) -> Exit {
+    let actions = Actions::detect(variables);
+    if actions.is_some() {
+        // The runner has to know the secrets before it sees any output that could hold one.
+        let _ = stderr.write_all(Actions::masks(redactor).as_bytes());
+    }
+    let exit = Exit::of(&report, output.strict, output.report_only);
+    let verdict = report.verdict;
+    let delivered = deliver(
+        report,
+        redactor,
+        sinks,
+        look,
+        actions.as_ref(),
+        stdout,
+        stderr,
+    );
+    if output.report_only && verdict >= Verdict::Warn && exit == Exit::Good {
+        talk.warning(&format!(
+            "--report-only: the verdict is {verdict}, the exit code says 0 all the same"
+        ));
+    }
+    let Err(error) = delivered else {
+        return exit;
+    };
+    for problem in &error.problems {
+        talk.error(
+            &format!("the report is not complete: {problem}"),
+            Some(problem.hint()),
+        );
+    }
+    if exit == Exit::Good {
+        Exit::NoVerdict
+    } else {
+        exit
     }
 }
 

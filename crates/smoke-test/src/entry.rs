@@ -11,8 +11,7 @@ use gs_common::exit::Exit;
 use gs_common::redact::Redactor;
 use gs_common::render::Look;
 use gs_common::report::Report;
-use gs_common::sink::{Actions, Sinks, deliver};
-use gs_common::verdict::Verdict;
+use gs_common::sink::{Sinks, conclude};
 
 use crate::args::{Cli, DiffArgs, RunArgs, Verb};
 use crate::config::Config;
@@ -30,24 +29,15 @@ pub fn command_line(line: impl IntoIterator<Item = OsString>, variables: Variabl
 }
 
 fn say_early(early: &Early, variables: &Variables) -> Exit {
-    let strip = |terminal: bool| !cli::Color::Auto.wanted(variables, terminal);
     // A closed pipe has nobody left who could be told.
     if early.to_stdout {
-        let text = plain(&early.text, strip(std::io::stdout().is_terminal()));
+        let text = early.shown(variables, std::io::stdout().is_terminal());
         let _ = std::io::stdout().lock().write_all(text.as_bytes());
     } else {
-        let text = plain(&early.text, strip(std::io::stderr().is_terminal()));
+        let text = early.shown(variables, std::io::stderr().is_terminal());
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
     early.exit
-}
-
-fn plain(text: &str, strip: bool) -> String {
-    if strip {
-        anstream::adapter::strip_str(text).to_string()
-    } else {
-        text.to_owned()
-    }
 }
 
 fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
@@ -177,45 +167,17 @@ pub(crate) fn finish(
 ) -> Exit {
     let mut stdout = std::io::stdout().lock();
     let look = look(output, variables, stdout.is_terminal());
-    let actions = Actions::detect(variables);
-    let mut stderr = std::io::stderr();
-    if actions.is_some() {
-        // The runner has to know the secrets before it sees any output that could hold one.
-        let _ = stderr.write_all(Actions::masks(redactor).as_bytes());
-    }
-    let exit = Exit::of(&report, output.strict, output.report_only);
-    let verdict = report.verdict;
-    let delivered = deliver(
+    conclude(
         report,
         redactor,
         sinks,
+        output,
+        variables,
         &look,
-        actions.as_ref(),
         &mut stdout,
-        &mut stderr,
-    );
-    if output.report_only && verdict >= Verdict::Warn && exit == Exit::Good {
-        talk.warning(&format!(
-            "--report-only: the verdict is {verdict}, the exit code says 0 all the same"
-        ));
-    }
-    match delivered {
-        Ok(()) => exit,
-        Err(error) => {
-            for problem in &error.problems {
-                talk.error(
-                    &format!("the report is not complete: {problem}"),
-                    Some(problem.hint()),
-                );
-            }
-            // A good end that nobody can read about is none.
-            if exit == Exit::Good {
-                Exit::NoVerdict
-            } else {
-                exit
-            }
-        }
-    }
+        &mut std::io::stderr(),
+        talk,
+    )
 }
 
 pub(crate) fn look(output: &OutputArgs, variables: &Variables, is_terminal: bool) -> Look {
