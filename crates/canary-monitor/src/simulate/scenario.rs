@@ -28,7 +28,7 @@ impl Wanted {
 pub enum Use {
     /// The judge's parameters were chosen while looking at it.
     Tuning,
-    /// It was looked at only when the parameters were chosen.
+    /// No parameter was chosen for it; its results were in sight, so it is no blind test.
     Grading,
 }
 
