@@ -35,10 +35,13 @@ verify: ## Smoke-test a real deployment: make verify URL=https://staging.goldens
 	$(CARGO) build --quiet --release --bin smoke-test
 	$(TARGET)/release/smoke-test "$(URL)" --output html=$(CURDIR)/target/verify.html --output json=$(CURDIR)/target/verify.json
 
+# Tests with a real peer are ignored where it is missing; this is said, never passed over.
+PEERS := command -v promtool >/dev/null && test -x $(TOOLS)/bin/gitleaks && test -x $(TOOLS)/bin/trufflehog
+
 .PHONY: test
-test: $(VENV)/.done prometheus ## Run all tests
-	@command -v promtool >/dev/null || echo 'note: tests that need Prometheus are ignored: run make tools' >&2
-	$(VENV)/bin/cargo-nextest nextest run --workspace --run-ignored $$(command -v promtool >/dev/null && echo all || echo default)
+test: $(VENV)/.done prometheus engines ## Run all tests
+	@{ $(PEERS); } || echo 'note: tests that need Prometheus, Gitleaks or TruffleHog are ignored: run make tools' >&2
+	$(VENV)/bin/cargo-nextest nextest run --workspace --run-ignored $$({ $(PEERS); } && echo all || echo default)
 	$(CARGO) test --workspace --doc --quiet
 
 .PHONY: ci
@@ -82,7 +85,7 @@ bench: ## Measure smoke-test beside bash with curl (and Hurl, where it is instal
 	$(PYTHON) tools/bench_smoke.py $(TARGET)/release
 
 .PHONY: tools
-tools: $(VENV)/.done prometheus ## Install the pinned tools that tests and checks use
+tools: $(VENV)/.done prometheus engines ## Install the pinned tools that tests and checks use
 
 .PHONY: docs
 docs: ## Build the code's documentation, and the manual pages and completions
@@ -126,6 +129,29 @@ prometheus:
 	    echo 'note: no promtool here: tests that need it are ignored; install the package prometheus' >&2; \
 	  fi; \
 	fi
+
+# The official engines that secret-scan drives, built from pinned modules (integrity by go.sum) where
+# there is a Go toolchain.
+GITLEAKS_VERSION := $(shell sed -n 's|.*github.com/zricethezav/gitleaks/v8 v\([0-9.]*\).*|\1|p' tools/go/gitleaks/go.mod)
+TRUFFLEHOG_VERSION := $(shell sed -n 's|.*github.com/trufflesecurity/trufflehog/v3 v\([0-9.]*\).*|\1|p' tools/go/trufflehog/go.mod)
+
+.PHONY: engines
+engines:
+	@if command -v go >/dev/null; then \
+	  $(MAKE) --no-print-directory $(TOOLS)/bin/gitleaks $(TOOLS)/bin/trufflehog; \
+	else \
+	  echo 'note: no Go toolchain here: tests that need Gitleaks and TruffleHog are ignored; install Go 1.26' >&2; \
+	fi
+
+$(TOOLS)/bin/gitleaks: tools/go/gitleaks/go.mod tools/go/gitleaks/go.sum
+	@echo 'building Gitleaks $(GITLEAKS_VERSION)' >&2
+	cd tools/go/gitleaks && go build -o $@ -ldflags '-s -w -X github.com/zricethezav/gitleaks/v8/version.Version=$(GITLEAKS_VERSION)' github.com/zricethezav/gitleaks/v8
+	touch $@
+
+$(TOOLS)/bin/trufflehog: tools/go/trufflehog/go.mod tools/go/trufflehog/go.sum
+	@echo 'building TruffleHog $(TRUFFLEHOG_VERSION): some minutes' >&2
+	cd tools/go/trufflehog && go build -o $@ -ldflags '-s -w -X github.com/trufflesecurity/trufflehog/v3/pkg/version.BuildVersion=$(TRUFFLEHOG_VERSION)' github.com/trufflesecurity/trufflehog/v3
+	touch $@
 
 $(VENV)/.done: tools/requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -22,7 +22,9 @@ pub struct Increment {
     pub requests: u64,
     /// Those answered with an error; absent where the pod does not count them.
     pub errors: Option<u64>,
-    /// Those that took longer than each edge; absent where the pod has no histogram.
+    /// Requests that were timed; those answered, where the pod does not count them apart.
+    pub timed: u64,
+    /// Those of them that took longer than each edge; absent where the pod has no histogram.
     pub slower: Option<Vec<u64>>,
     /// CPU time used, in seconds.
     pub cpu_seconds: Option<f64>,
@@ -144,18 +146,21 @@ fn restarted(last: &PodSample, now: &PodSample) -> bool {
     later
         || fell(last.requests, now.requests)
         || fell(last.errors, now.errors)
+        || fell(last.timed, now.timed)
         || matches!((&last.le, &now.le), (Some(before), Some(after)) if before.iter().zip(after).any(|(before, after)| after < before))
 }
 
 fn from_zero(pod: usize, sample: &PodSample, requests: u64) -> Increment {
+    let timed = sample.timed.unwrap_or(requests);
     Increment {
         pod,
         side: sample.side,
         requests,
         errors: sample.errors,
+        timed,
         slower: sample.le.as_ref().map(|le| {
             le.iter()
-                .map(|within| requests.saturating_sub(*within))
+                .map(|within| timed.saturating_sub(*within))
                 .collect()
         }),
         cpu_seconds: sample.cpu_seconds,
@@ -171,13 +176,17 @@ fn difference(pod: usize, last: &PodSample, now: &PodSample, requests: u64) -> I
         (None, Some(after)) => Some(after.min(count)),
         (_, None) => None,
     };
+    let (timed_before, timed_now) = (last.all_timed(), now.all_timed());
+    let timed = timed_now
+        .unwrap_or(requests)
+        .saturating_sub(timed_before.unwrap_or(0));
     let slower = match (&last.le, &now.le) {
         (Some(before_le), Some(after_le)) => Some(
             before_le
                 .iter()
                 .zip(after_le)
                 .map(|(before_le, after_le)| {
-                    count.saturating_sub(after_le - before_le.min(after_le))
+                    timed.saturating_sub(after_le - before_le.min(after_le))
                 })
                 .collect(),
         ),
@@ -192,6 +201,7 @@ fn difference(pod: usize, last: &PodSample, now: &PodSample, requests: u64) -> I
         side: now.side,
         requests: count,
         errors,
+        timed,
         slower,
         cpu_seconds,
     }
@@ -249,6 +259,20 @@ mod tests {
             look(30.0, vec![sample("a", 60, 0, 5.4)]),
         ];
         assert_eq!(counted(looks), (vec![(40, Some(0)), (20, Some(0))], 1));
+    }
+
+    #[test]
+    fn what_was_timed_is_compared_with_what_was_timed() {
+        let timed = |requests, timed, le| PodSample {
+            timed: Some(timed),
+            le: Some(vec![le, timed]),
+            ..sample("a", requests, 0, -9.0)
+        };
+        let mut ledger = Ledger::default();
+        ledger.take(&look(0.0, vec![timed(100, 50, 40)]));
+        let (increments, _) = ledger.take(&look(15.0, vec![timed(200, 90, 60)]));
+        assert_eq!((increments[0].requests, increments[0].timed), (100, 40));
+        assert_eq!(increments[0].slower, Some(vec![20, 0]));
     }
 
     #[test]

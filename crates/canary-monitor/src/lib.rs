@@ -15,5 +15,6 @@ pub mod peers;
 pub mod replay;
 pub mod selftest;
 pub mod simulate;
+pub mod source;
 
 pub use entry::command_line;

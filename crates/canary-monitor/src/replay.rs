@@ -248,6 +248,6 @@ fn input_of(one: &Replayed) -> Input {
         format: observations::SCHEMA.to_owned(),
         outcome: if one.readable { "read" } else { "unreadable" }.to_owned(),
         sha256: one.sha256.clone(),
-        age_seconds: None,
+        ..Input::default()
     }
 }

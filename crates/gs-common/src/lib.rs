@@ -1,8 +1,8 @@
 //! What every GoldenSignals CI/CD tool shares: a shelf of small modules, each with one reason to
 //! change.
 //!
-//! In reading order: [`verdict`] and [`exit`] say what a judgement is, [`report`] is the one value
-//! that every tool's `run` returns, [`render`] turns it into its faces and [`sink`] puts those in
+//! In reading order: [`verdict`] and [`exit`] say what a judgement is, [`finding`] what is wrong at a
+//! place, [`report`] is the one value that every tool's `run` returns, [`render`] turns it into its faces and [`sink`] puts those in
 //! their places. [`config`], [`cli`], [`units`], [`secret`] and [`redact`] are what a tool reads
 //! and must not print; [`mod@file`] writes whole files or none; [`http`] and [`backoff`] are how it
 //! asks the network.
@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod file;
+pub mod finding;
 pub mod http;
 pub mod redact;
 pub mod render;

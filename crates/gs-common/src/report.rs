@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::finding::Finding;
 use crate::verdict::Verdict;
 
 /// The schema name of this version of the report.
@@ -48,7 +49,7 @@ pub struct Report {
     /// Every named thing that was judged, in the order of its source.
     #[serde(default)]
     pub checks: Vec<Check>,
-    /// What is wrong at a place. No tool of this version finds such things.
+    /// What is wrong at a place, the worst first.
     #[serde(default)]
     pub findings: Vec<Finding>,
     /// The files that were read.
@@ -232,13 +233,8 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// What is wrong at a place. There is no value of this type yet: the tools that find come later,
-/// and until then the member is an empty list in every report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Finding {}
-
 /// A file that was read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// The path as given.
     pub path: String,
@@ -250,6 +246,9 @@ pub struct Input {
     pub sha256: Option<String>,
     /// Age at the start of the run, in seconds.
     pub age_seconds: Option<f64>,
+    /// The tool's own members, named in the contract.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// Numbers over time.

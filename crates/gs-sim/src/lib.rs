@@ -15,14 +15,21 @@
 //! also speak it wrongly), `ws` the WebSocket channels; `metrics` counts, `tls` makes certificates,
 //! `control` takes orders at run time. `world` is what they share, [`Sim`] puts them together.
 //!
+//! Beside the service, and without its traffic: [`rollout`] simulates stable and canary pods whose
+//! counters a scraper reads, [`prometheus`] is a query listener that answers from their history, or
+//! misbehaves. `exchange` speaks plain HTTP for both.
+//!
 //! For development and tests only. It knows none of our other crates, so that a mistake in shared
 //! parsing cannot cancel itself out in a test.
 
 pub mod cli;
 mod control;
+mod exchange;
 mod fault;
 mod metrics;
 pub mod plan;
+pub mod prometheus;
+pub mod rollout;
 mod server;
 mod service;
 mod sim;

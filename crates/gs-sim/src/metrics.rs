@@ -207,12 +207,14 @@ fn known(method: &str) -> &'static str {
         .unwrap_or("OTHER")
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+/// Begins a family of metrics.
+pub(crate) fn family(text: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+/// Writes a sample.
+pub(crate) fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
     text.push_str(name);
     for (index, (label, value)) in labels.iter().enumerate() {
         let _ = write!(

@@ -1,7 +1,8 @@
 //! The simulation as a whole: listeners on a thread of their own, and a handle to them.
 
+use std::fmt::Display;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,7 +39,10 @@ impl Sim {
             }
         };
         let world = Arc::new(World::new(plan));
-        let (service, orders) = (listen(&plan.listen)?, listen(&plan.control)?);
+        let (service, orders) = (
+            listen(plan.listen.as_str())?,
+            listen(plan.control.as_str())?,
+        );
         let (address, control) = (service.local_addr()?, orders.local_addr()?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -171,8 +175,8 @@ impl Drop for Sim {
     }
 }
 
-fn listen(address: &str) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
+pub(crate) fn listen(address: impl ToSocketAddrs + Display) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(&address)
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     listener.set_nonblocking(true)?;
     Ok(listener)

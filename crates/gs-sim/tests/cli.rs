@@ -176,6 +176,104 @@ fn the_ready_file_says_what_is_printed() {
     );
 }
 
+#[test]
+fn a_rollout_says_where_everything_is_and_takes_orders() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready");
+    let mut child = tool()
+        .args([
+            "rollout",
+            "--stable",
+            "2",
+            "--prometheus",
+            "--time-scale",
+            "20",
+        ])
+        .args(["--behaviour", "slow", "--factor", "3", "--at", "5m"])
+        .args([
+            "--exit-after",
+            "60s",
+            "--ready-file",
+            ready.to_str().unwrap(),
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: Vec<(String, String)> = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .take(6)
+        .map(|line| {
+            let line = line.unwrap();
+            let (name, value) = line.split_once('=').unwrap();
+            (name.to_owned(), value.to_owned())
+        })
+        .collect();
+    // It ends with the test, whichever way that goes.
+    let url = lines[0].1.clone();
+    let address: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let _running = Running {
+        child,
+        address,
+        control: url.clone(),
+    };
+    let names: Vec<&str> = lines.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["url", "targets", "prometheus", "canary", "stable", "stable"]
+    );
+    for (_, value) in &lines[1..] {
+        let place = value.strip_prefix("http://").unwrap();
+        let (host, path) = place.split_once('/').unwrap_or((place, "-/ready"));
+        let answer = ask_at(host.parse().unwrap(), "GET", &format!("/{path}"), "");
+        assert_eq!(answer.status, 200, "{value}");
+    }
+    let canary = || json_of(&["behave", "--control", &url])["pods"][0]["behaviour"].clone();
+    assert_eq!(
+        canary(),
+        json!({"behaviour": "slow", "factor": 3.0, "at_seconds": 300.0})
+    );
+    let quiet = (0, String::new(), String::new());
+    assert_eq!(run(&["behave", "--control", &url, "leak"]), quiet);
+    assert_eq!(canary()["behaviour"], "leak");
+    assert_eq!(
+        run(&["behave", "--control", &url, "down", "--pod", "canary-0"]),
+        quiet
+    );
+    assert_eq!(canary()["behaviour"], "down");
+    refuses(
+        &["behave", "--control", &url, "down", "--pod", "nobody"],
+        2,
+        "there is no pod `nobody`",
+    );
+}
+
+#[test]
+fn a_rollout_that_makes_no_sense_is_refused() {
+    refuses(
+        &["rollout", "--behaviour", "slw"],
+        2,
+        "unknown behaviour `slw`",
+    );
+    refuses(
+        &["rollout", "--factor", "2"],
+        2,
+        "--factor: healthy has no `factor`",
+    );
+    refuses(
+        &["rollout", "--stable", "0", "--canary", "0"],
+        2,
+        "between 1 and",
+    );
+    refuses(&["rollout", "--stable", "9999999"], 2, "--stable");
+    refuses(&["rollout", "--time-scale", "NaN"], 2, "time scale");
+    refuses(&["rollout", "--rate", "1e5"], 2, "requests a second");
+    refuses(
+        &["rollout", "--listen", "0.0.0.0:0"],
+        2,
+        "from other machines",
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_quietly() {

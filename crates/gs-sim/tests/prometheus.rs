@@ -6,12 +6,16 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gs_sim::prometheus::Misbehaving;
+use gs_sim::rollout::{Rollout, RolloutPlan};
 use gs_sim::{Plan, Sim};
+use serde_json::{Value, json};
 
 /// One request on a connection of its own; the body of the answer.
 fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
@@ -54,6 +58,24 @@ fn promtool_has_nothing_to_say_against_the_metrics() {
         text.contains("endpoint=\"/api/v1/market-data/{symbol}\""),
         "{text}"
     );
+    lint(&text);
+}
+
+#[test]
+#[ignore = "needs promtool: run make tools"]
+fn promtool_has_nothing_to_say_against_the_pages_of_a_rollout() {
+    let plan = RolloutPlan {
+        nasty_labels: true,
+        ..RolloutPlan::default()
+    };
+    let rollout = Rollout::start(&plan).unwrap();
+    for path in ["/pods/canary-0/metrics", "/pods/stable-3/metrics"] {
+        lint(&get(rollout.address(), path).unwrap());
+    }
+}
+
+#[track_caller]
+fn lint(text: &str) {
     let mut lint = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -91,41 +113,120 @@ fn a_real_prometheus_counts_what_was_served() {
     for _ in 0..7 {
         get(sim.address(), "/api/v1/market-data/SPY").unwrap();
     }
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("prometheus.yml");
-    let text = format!(
-        "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: gs\n    static_configs: [{{ targets: ['{}'] }}]\n",
-        sim.address()
+    let target = format!("static_configs: [{{ targets: ['{}'] }}]", sim.address());
+    let prometheus = Prometheus::start(&target);
+    let query = "http_requests_total{endpoint=\"/api/v1/market-data/{symbol}\"}";
+    prometheus.until(query, |answer| answer.contains("\"7\"]"));
+}
+
+/// The labels of an answer's series, but for those that tell who scraped.
+fn metrics(answer: &str) -> BTreeSet<String> {
+    let json: Value = serde_json::from_str(answer).unwrap_or_default();
+    let series = json["data"]["result"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let labels = series.into_iter().map(|mut series| {
+        let labels = series["metric"].as_object_mut().unwrap();
+        labels.retain(|label, _| label != "job" && label != "instance");
+        labels.sort_keys();
+        json!(labels).to_string()
+    });
+    labels.collect()
+}
+
+#[test]
+#[ignore = "needs Prometheus: run make tools"]
+fn a_real_prometheus_finds_the_pods_by_http_sd_as_the_query_listener_shows_them() {
+    let plan = RolloutPlan {
+        nasty_labels: true,
+        ..RolloutPlan::default().with_time_scale(20.0)
+    };
+    let rollout = Rollout::start(&plan).unwrap();
+    let simulated = Misbehaving::start(rollout.history()).unwrap();
+    let target = format!(
+        "http_sd_configs: [{{ url: '{}', refresh_interval: 1s }}]",
+        rollout.targets_url()
     );
-    std::fs::File::create(&config)
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    // Prometheus takes no port 0: one that was free a moment ago is the next best thing.
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let server = Command::new("prometheus")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            folder.path().join("data").display()
-        ))
-        .arg(format!("--web.listen-address={free}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _server = Ended(server);
-    let began = Instant::now();
-    let query = "/api/v1/query?query=http_requests_total%7Bendpoint%3D%22%2Fapi%2Fv1%2Fmarket-data%2F%7Bsymbol%7D%22%7D";
-    loop {
-        let answer = get(free, query).unwrap_or_default();
-        if answer.contains("\"7\"]") {
-            break;
+    let prometheus = Prometheus::start(&target);
+    let up = prometheus.until("up == 1", |answer| metrics(answer).len() == 7);
+    assert!(up.contains("\"namespace\":\"production\""), "{up}");
+    for query in [
+        "up",
+        "http_request_duration_seconds_bucket{le=\"1.0\",deployment=\"goldensignals-canary\"}",
+        // Whether a dot takes a line feed depends on the version of Prometheus, unless it is said.
+        "http_requests_total{status=~\"2..\",endpoint=~\"(?s:/signals.*)\"}",
+        "{__name__=~\"process_.*|goldensignals_build_info\"}",
+    ] {
+        let ours = get(simulated.address(), &query_path(query)).unwrap();
+        let theirs = prometheus.ask(query);
+        assert!(!metrics(&ours).is_empty(), "{query}: {ours}");
+        assert_eq!(metrics(&ours), metrics(&theirs), "{query}");
+    }
+}
+
+/// The path of an instant query.
+fn query_path(query: &str) -> String {
+    let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("/api/v1/query?query={encoded}")
+}
+
+/// A real one with one job.
+struct Prometheus {
+    address: SocketAddr,
+    _process: Ended,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(targets: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: gs\n    {targets}\n"
+        );
+        std::fs::File::create(&config)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        // Prometheus takes no port 0: one that was free a moment ago is the next best thing.
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("data").display()
+            ))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            address,
+            _process: Ended(process),
+            _folder: folder,
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{answer}");
-        std::thread::park_timeout(Duration::from_millis(200));
+    }
+
+    fn ask(&self, query: &str) -> String {
+        get(self.address, &query_path(query)).unwrap_or_default()
+    }
+
+    /// Asks until the answer is as wished.
+    #[track_caller]
+    fn until(&self, query: &str, wished: impl Fn(&str) -> bool) -> String {
+        let began = Instant::now();
+        loop {
+            let answer = self.ask(query);
+            if wished(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{answer}");
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
     }
 }

@@ -277,6 +277,7 @@ fn input(path: &Path, read: &Report, now: jiff::Timestamp) -> Input {
                 .collect(),
         ),
         age_seconds: Some(now.duration_since(read.ended_at).as_secs_f64()),
+        ..Input::default()
     }
 }
 

@@ -9,23 +9,20 @@ use std::time::Duration;
 use gs_common::cli::Talk;
 use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
+use gs_common::http::{Answer, Incoming, Server};
 use gs_common::redact::Redactor;
 use gs_common::render::{Format, Look, causes, render, visible};
 use gs_common::report::{INTERRUPTED, Report};
 use gs_common::sink::Sinks;
 use gs_common::units;
 use gs_common::verdict::Verdict;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, timeout};
+use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::args::WatchArgs;
 use crate::config::Config;
 use crate::entry::{Variables, finish, in_runtime, interrupted, look};
 use crate::run::Session;
-
-/// A scraper that does not ask within this is let go.
-const SCRAPE: Duration = Duration::from_secs(5);
 
 /// What is remembered from run to run.
 #[derive(Clone, Debug, Default)]
@@ -148,12 +145,15 @@ async fn keep_looking(
 ) -> Result<Report, ConfigError> {
     let page = Arc::new(Mutex::new(String::new()));
     if let Some(address) = metrics {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+        let server = Server::bind(address).map_err(|error| {
             ConfigError::new(format!("--metrics: cannot listen on {address}: {error}"))
         })?;
-        let bound = listener.local_addr().unwrap_or(address);
-        talk.note(&format!("metrics: http://{bound}/metrics"));
-        tokio::spawn(serve(listener, Arc::clone(&page)));
+        talk.note(&format!("metrics: http://{}/metrics", server.local_addr()));
+        let page = Arc::clone(&page);
+        tokio::spawn(server.run(move |asked| {
+            let page = page.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            async move { scrape(&asked, page) }
+        }));
     }
     let mut memory = Memory::default();
     let ended = Arc::new(tokio::sync::Notify::new());
@@ -205,38 +205,16 @@ fn metrics_text(report: &Report, memory: &Memory, redactor: &Redactor) -> String
     text
 }
 
-async fn serve(listener: TcpListener, page: Arc<Mutex<String>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let page = page.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        tokio::spawn(async move { drop(timeout(SCRAPE, scrape(stream, page)).await) });
-    }
-}
-
-/// Answers one request; enough HTTP for a scraper on the loopback.
-async fn scrape(mut stream: TcpStream, page: String) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    let mut chunk = [0; 1024];
-    while !head.windows(4).any(|four| four == b"\r\n\r\n") && head.len() < 16 << 10 {
-        match stream.read(&mut chunk).await? {
-            0 => return Ok(()),
-            read => head.extend_from_slice(&chunk[..read]),
+/// What a scraper gets; nothing before the end of the first run, so that an absent verdict is seen.
+fn scrape(asked: &Incoming, page: String) -> Answer {
+    match (asked.path.as_str(), page.is_empty()) {
+        ("/metrics", _) if asked.method != "GET" => Answer::wrong_method("GET"),
+        ("/metrics", true) => {
+            Answer::text(StatusCode::SERVICE_UNAVAILABLE, "the first run is not done")
         }
+        ("/metrics", false) => Answer::metrics(page),
+        _ => Answer::text(StatusCode::NOT_FOUND, "only /metrics is here"),
     }
-    let known = head.starts_with(b"GET /metrics ");
-    let (status, body) = match (known, page.is_empty()) {
-        (false, _) => ("404 Not Found", "only /metrics is here\n".to_owned()),
-        (true, true) => (
-            "503 Service Unavailable",
-            "the first run is not done\n".to_owned(),
-        ),
-        (true, false) => ("200 OK", page),
-    };
-    let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
 }
 
 struct Screen {
@@ -363,5 +341,19 @@ mod tests {
     fn metrics_are_served_on_the_loopback_only() {
         assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:9464").is_ok());
         assert!(loopback("0.0.0.0:9464").is_err() && loopback("9464").is_err());
+    }
+
+    #[test]
+    fn before_the_first_run_a_scraper_gets_no_metrics() {
+        let asked = |path: &str, page: &str| {
+            let incoming = Incoming {
+                path: path.to_owned(),
+                ..Incoming::default()
+            };
+            scrape(&incoming, page.to_owned()).status.as_u16()
+        };
+        assert_eq!(asked("/metrics", ""), 503);
+        assert_eq!(asked("/metrics", "x 1\n"), 200);
+        assert_eq!(asked("/", "x 1\n"), 404);
     }
 }

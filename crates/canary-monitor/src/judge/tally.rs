@@ -30,7 +30,7 @@ impl Tally {
             self.errors += errors;
         }
         if let Some(slower) = &increment.slower {
-            self.told_latency += increment.requests;
+            self.told_latency += increment.timed;
             add_all(&mut self.slower, slower);
         }
         self.cpu_seconds += increment.cpu_seconds.unwrap_or(0.0);

@@ -77,6 +77,10 @@ pub struct PodSample {
     /// Requests answered with a status of 500 and over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<u64>,
+    /// Requests that the histogram timed, where these are not `requests`: some libraries count at
+    /// another moment than they time, or leave routes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timed: Option<u64>,
     /// Requests answered within each edge, cumulative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub le: Option<Vec<u64>>,
@@ -101,6 +105,12 @@ pub struct PodSample {
 }
 
 impl PodSample {
+    /// What `+Inf` of the histogram counts.
+    #[must_use]
+    pub fn all_timed(&self) -> Option<u64> {
+        self.timed.or(self.requests)
+    }
+
     /// A pod that did not answer.
     #[must_use]
     pub fn down(pod: &str, side: Side) -> Self {
@@ -111,6 +121,7 @@ impl PodSample {
             started_at_seconds: None,
             requests: None,
             errors: None,
+            timed: None,
             le: None,
             cpu_seconds: None,
             cpu_limit_cores: None,

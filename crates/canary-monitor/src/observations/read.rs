@@ -165,7 +165,7 @@ fn scrape_of(mut value: Value, header: &Header) -> Result<Scrape, String> {
 fn whole_numbers(scrape: &mut Value) {
     let pods = scrape.get_mut("pods").and_then(Value::as_array_mut);
     for pod in pods.into_iter().flatten() {
-        for member in ["requests", "errors", "oom_kills"] {
+        for member in ["requests", "errors", "timed", "oom_kills"] {
             pod.get_mut(member).map(whole_number);
         }
         let le = pod.get_mut("le").and_then(Value::as_array_mut);
@@ -201,10 +201,10 @@ fn laws(pod: &super::PodSample, edges: usize) -> Result<(), String> {
         if le.windows(2).any(|pair| pair[0] > pair[1]) {
             return Err("le falls: its counts are cumulative".to_owned());
         }
-        if let (Some(last), Some(requests)) = (le.last(), pod.requests)
-            && *last > requests
+        if let (Some(last), Some(timed)) = (le.last(), pod.all_timed())
+            && *last > timed
         {
-            return Err(format!("le counts {last} of {requests} requests"));
+            return Err(format!("le counts {last} of {timed} requests"));
         }
     }
     for (name, value) in [

@@ -5,13 +5,14 @@
 //! connector is ours ([`Client`] dials, speaks TLS by rustls with ring, tunnels through a proxy),
 //! the protocol is hyper's. Redirects are never followed: they are an answer like any other.
 //!
-//! Nothing here retries; see [`crate::backoff`].
+//! Nothing here retries; see [`crate::backoff`]. [`Server`] is the other side, for a tool's own pages.
 
 mod address;
 mod body;
 mod classify;
 mod client;
 mod dial;
+mod serve;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use url::Url;
 
 pub use address::{AddressError, ConnectTo, Proxies, Proxy, Resolve};
 pub use client::{Client, ClientConfig};
+pub use serve::{Answer, Incoming, LARGEST_BODY, MOST_CONNECTIONS, Server};
 pub use stream::Stream;
 pub use tls::{TlsOptions, TlsSetupError};
 

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use serde_json::{Map, Value};
 
 use super::Redactor;
+use crate::finding::{Finding, Package, Spot, Suppressed};
 use crate::report::{Broken, Check, Evidence, Input, Quantity, Report, Series, Subject, Try};
 
 /// A report that has been through a [`Redactor`]. Only [`Redactor::report`] makes one.
@@ -42,7 +43,7 @@ impl Redactor {
             summary,
             next,
             checks,
-            findings: _,
+            findings,
             inputs,
             not_covered,
             series,
@@ -59,11 +60,16 @@ impl Redactor {
             outcome: _,
             sha256: _,
             age_seconds: _,
+            more,
         } in inputs
         {
             self.string(path);
             self.string(format);
+            self.map(more);
         }
+        findings
+            .iter_mut()
+            .for_each(|finding| self.finding(finding));
         self.strings(not_covered);
         for Series {
             name,
@@ -75,6 +81,63 @@ impl Redactor {
         }
         self.map(details);
         Redacted(report)
+    }
+
+    fn finding(&self, finding: &mut Finding) {
+        let Finding {
+            rule,
+            title,
+            severity: _,
+            ids,
+            package,
+            place,
+            places,
+            sources,
+            fingerprint: _,
+            blocking: _,
+            suppressed,
+            message,
+            advice,
+            more,
+        } = finding;
+        self.string(rule);
+        self.string(title);
+        self.strings(ids);
+        if let Some(Package {
+            ecosystem: _,
+            name,
+            version,
+            fixed,
+        }) = package
+        {
+            self.string(name);
+            self.optional(version);
+            self.optional(fixed);
+        }
+        for Spot {
+            path,
+            line: _,
+            commit: _,
+        } in place.iter_mut().chain(places)
+        {
+            self.string(path);
+        }
+        self.strings(sources);
+        if let Some(Suppressed {
+            by: _,
+            reason,
+            owner,
+            expires: _,
+            place,
+        }) = suppressed
+        {
+            self.optional(reason);
+            self.optional(owner);
+            self.optional(place);
+        }
+        self.optional(message);
+        self.strings(advice);
+        self.map(more);
     }
 
     fn check(&self, check: &mut Check) {

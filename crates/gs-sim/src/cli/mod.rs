@@ -2,6 +2,7 @@
 
 mod args;
 mod order;
+mod rollout;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-pub use args::{Cli, Order};
+pub use args::{AwayArg, Cli, Order, RolloutArgs, To, Verb};
 
 use crate::plan::{Plan, Pod};
 use crate::sim::{Sim, write_whole};
@@ -32,8 +33,9 @@ enum Failure {
     reason = "the one place of this crate that talks"
 )]
 pub fn run(cli: &Cli) -> ExitCode {
-    let done = match &cli.order {
-        Some(order) => order::send(order).and_then(|answer| say(&answer)),
+    let done = match &cli.verb {
+        Some(Verb::Rollout(arguments)) => rollout::simulate(arguments),
+        Some(Verb::Order(order)) => order::send(order).and_then(|answer| say(&answer)),
         None => simulate(cli),
     };
     match done {
@@ -67,13 +69,16 @@ fn simulate(cli: &Cli) -> Result<(), Failure> {
     if let Some(path) = &cli.authority {
         ready.push_str(&format!("authority={}\n", path.display()));
     }
-    say(&ready)?;
-    if let Some(path) = &cli.ready_file {
-        write(path, &ready)?;
-    }
+    announce(&ready, cli.ready_file.as_deref())?;
     ending.wait();
     sim.stop();
     Ok(())
+}
+
+/// Says that all is ready, to the script that reads us and in the file.
+fn announce(ready: &str, file: Option<&Path>) -> Result<(), Failure> {
+    say(ready)?;
+    file.map_or(Ok(()), |path| write(path, ready))
 }
 
 /// The plan file, if there is one, and what the command line says on top of it.

@@ -44,6 +44,19 @@ pub(super) fn send(order: &Order) -> Result<String, Failure> {
                 .collect();
             put(&to.control, "/pods", &pods)
         }
+        Order::Behave {
+            to,
+            behaviour: None,
+            ..
+        } => exchange(&to.control, "GET", "/pods", None),
+        Order::Behave {
+            to,
+            behaviour: Some(behaviour),
+            pod,
+        } => match pod {
+            None => put(&to.control, "/behaviour", behaviour),
+            Some(pod) => put(&to.control, &format!("/pods/{pod}/behaviour"), behaviour),
+        },
         Order::Served { to } => exchange(&to.control, "GET", "/served", None),
     }
 }
@@ -61,8 +74,8 @@ fn read(faults: &[String]) -> Result<Vec<Fault>, String> {
     }
 }
 
-fn put(control: &str, path: &str, list: &impl serde::Serialize) -> Result<String, Failure> {
-    exchange(control, "PUT", path, Some(&json!(list))).map(|_| String::new())
+fn put(control: &str, path: &str, what: &impl serde::Serialize) -> Result<String, Failure> {
+    exchange(control, "PUT", path, Some(&json!(what))).map(|_| String::new())
 }
 
 fn exchange(
@@ -83,7 +96,7 @@ fn exchange(
         stream.set_write_timeout(Some(PATIENCE))?;
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )?;
         let mut answer = String::new();

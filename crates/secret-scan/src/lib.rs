@@ -1,0 +1,1 @@
+//! Did a secret get into the history or the tree?

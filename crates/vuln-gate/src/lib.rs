@@ -1,0 +1,1 @@
+//! Do the scanners' reports allow this release?
