@@ -27,16 +27,19 @@ pub enum Class {
     License,
     /// A flaw in the project's own code, as CodeQL and other analysers report it.
     Code,
+    /// A package that is unmaintained, unsound or yanked: a warning of cargo-audit.
+    Maintenance,
 }
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Vulnerability,
         Self::Misconfiguration,
         Self::Secret,
         Self::License,
         Self::Code,
+        Self::Maintenance,
     ];
 
     /// The word for people and machines alike.
@@ -48,6 +51,7 @@ impl Class {
             Self::Secret => "secret",
             Self::License => "license",
             Self::Code => "code",
+            Self::Maintenance => "maintenance",
         }
     }
 }
