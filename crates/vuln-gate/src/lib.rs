@@ -6,4 +6,7 @@
 pub mod formats;
 pub mod model;
 pub mod names;
+pub mod plan;
 pub mod severity;
+pub mod sla;
+pub mod vex;
