@@ -1,9 +1,23 @@
 //! Do the scanners' reports allow this release?
 //!
-//! The way of the data, in reading order: [`model`] is what reports say, in one form; [`formats`] reads
-//! them, with [`names`] and [`severity`] to make them comparable.
+//! The way of the data, in reading order: [`args`] is what was typed, [`config`] what is meant;
+//! [`formats`] reads reports into [`model`], with [`names`] and [`severity`] to make them comparable;
+//! [`merge`] joins rows that are the same flaw, [`judge`] says what each of them means, and [`run`] is all of
+//! that in order; [`summary`] makes the [`Report`](gs_common::report::Report) of it, [`explain`] the story of
+//! one id.
 
+pub mod args;
+pub mod config;
+mod entry;
+pub mod explain;
 pub mod formats;
+pub mod init;
+pub mod judge;
+pub mod merge;
 pub mod model;
 pub mod names;
+pub mod run;
 pub mod severity;
+pub mod summary;
+
+pub use entry::command_line;
