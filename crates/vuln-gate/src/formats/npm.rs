@@ -476,6 +476,11 @@ impl Lines {
                 if let Some(found) = &data.advisory.0 {
                     let resolution = data.resolution.0.as_ref();
                     advisory(found, resolution.and_then(|known| known.path.get()), sink);
+                    // yarn lists an advisory once for each path that leads to it.
+                    let path = sink.some(resolution.and_then(|known| known.path.get()));
+                    if let Some(row) = sink.rows.last_mut() {
+                        row.target = path;
+                    }
                     let dev = resolution.map(|known| &known.dev);
                     if let (Some(row), Some(dev)) = (sink.rows.last_mut(), dev)
                         && dev.get().is_some()

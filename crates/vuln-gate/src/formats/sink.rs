@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use gs_common::finding::Severity;
+use gs_common::versions::normal_name;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -79,16 +80,16 @@ impl Sink {
         purl: Option<&str>,
     ) -> Option<PackageRef> {
         let parsed = purl.and_then(names::purl);
-        let kind = match &parsed {
-            Some(parsed) => Some(parsed.ecosystem.clone()),
-            None => ecosystem.and_then(names::ecosystem),
-        };
-        let full = match (&parsed, name) {
-            (Some(parsed), _) => parsed.name.clone(),
-            (None, Some(name)) => names::normalised(kind.as_deref(), name),
+        let (kind, full, own) = match (parsed, name) {
+            (Some((kind, name, version)), _) => (Some(kind), name, version),
+            (None, Some(name)) => {
+                let kind = ecosystem.and_then(names::ecosystem);
+                let name = normal_name(kind.as_deref(), name);
+                (kind, name, None)
+            }
             (None, None) => return None,
         };
-        let version = version.or(parsed.as_ref().and_then(|parsed| parsed.version.as_deref()));
+        let version = version.or(own.as_deref());
         Some(PackageRef {
             ecosystem: self.some(kind.as_deref()),
             name: self.text(&full),

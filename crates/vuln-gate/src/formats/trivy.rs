@@ -399,7 +399,8 @@ fn result(
             && package.ecosystem.is_none()
         {
             package.ecosystem = ecosystem.as_deref().map(Text::from);
-            package.name = crate::names::normalised(ecosystem.as_deref(), &package.name).into();
+            package.name =
+                gs_common::versions::normal_name(ecosystem.as_deref(), &package.name).into();
         }
         let Some(id) = id else { continue };
         let known = packages.get(&id);
