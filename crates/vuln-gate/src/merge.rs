@@ -93,14 +93,15 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
     vulnerabilities
 }
 
+/// What a thing is known by: its class, the package or place, an id, the line.
+type Name<'a> = (Class, &'a str, &'a str, Option<u32>);
+
 /// The group of each row, named by the number of its first row.
 fn groups(rows: &[(usize, Row)]) -> Vec<usize> {
     let mut union = Union {
         parent: (0..rows.len()).collect(),
     };
-    // For each name of a thing: the rows that bear it, one for each ecosystem.
-    let mut known: HashMap<(Class, &str, &str, Option<u32>), Vec<(Option<&Text>, usize)>> =
-        HashMap::new();
+    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>> = HashMap::new();
     for (at, (_, row)) in rows.iter().enumerate() {
         let ecosystem = row
             .package

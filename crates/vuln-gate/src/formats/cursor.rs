@@ -478,7 +478,7 @@ mod tests {
             (r#"{"a": 1, "a": 2}"#, "twice"),
             (r"{a: 1}", "a key"),
             ("[1,]", "a value"),
-            ("[nul]", "expected ident"),
+            ("[nul]", "while parsing a value"),
             ("[?]", "starts no value"),
             (r#"["a"; 1]"#, "`,` or `]`"),
         ] {

@@ -97,6 +97,16 @@ struct Cvss {
 #[derive(Deserialize)]
 struct Exploited {}
 
+/// What either form tells of one CVSS score.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Score {
+    /// 2, 3 or 4.
+    pub(super) version: u8,
+    pub(super) score: Option<f64>,
+    pub(super) vector: Option<String>,
+    pub(super) label: Option<String>,
+}
+
 /// What either form tells of one vulnerability.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -105,8 +115,7 @@ pub(super) struct Found {
     pub(super) severity: Option<String>,
     pub(super) description: Option<String>,
     pub(super) notes: Option<String>,
-    /// Version, score, vector, label.
-    pub(super) scores: Vec<(u8, Option<f64>, Option<String>, Option<String>)>,
+    pub(super) scores: Vec<Score>,
     pub(super) exploited: bool,
     pub(super) suppressed: bool,
 }
@@ -156,7 +165,7 @@ pub(super) fn row_of(found: &Found, home: &Home, sink: &mut Sink) {
         .as_deref()
         .unwrap_or("nvd")
         .to_ascii_lowercase();
-    let mut label = sink.label(&mut row, &source, found.severity.as_deref());
+    let label = sink.label(&mut row, &source, found.severity.as_deref());
     // Some sources write their score where the word should be.
     let number = found
         .severity
@@ -166,13 +175,12 @@ pub(super) fn row_of(found: &Found, home: &Home, sink: &mut Sink) {
         sink.cvss(&mut row, &source, 3, number, None);
     }
     let mut scores: Vec<_> = found.scores.iter().collect();
-    scores.sort_by_key(|score| std::cmp::Reverse(score.0));
-    for (version, score, vector, word) in scores {
-        sink.cvss(&mut row, &source, *version, *score, vector.as_deref());
-        let said = sink.label(&mut row, &source, word.as_deref());
-        if found.severity.is_none() {
-            label = label.or(said);
-        }
+    scores.sort_by_key(|score| std::cmp::Reverse(score.version));
+    for known in scores {
+        let vector = known.vector.as_deref();
+        sink.cvss(&mut row, &source, known.version, known.score, vector);
+        // Not the row's own label: where that is missing the newest version's score counts.
+        sink.label(&mut row, &source, known.label.as_deref());
     }
     sink.row(row, label);
 }
@@ -276,9 +284,12 @@ fn take(dependency: &Dependency, sink: &mut Sink) {
         let mut scores = Vec::new();
         for (version, cvss) in [(4, &found.cvssv4), (3, &found.cvssv3), (2, &found.cvssv2)] {
             if let Some(cvss) = &cvss.0 {
-                let score = cvss.base_score.number().or(cvss.score.number());
-                let label = text(&cvss.base_severity).or(text(&cvss.severity));
-                scores.push((version, score, text(&cvss.vector), label));
+                scores.push(Score {
+                    version,
+                    score: cvss.base_score.number().or(cvss.score.number()),
+                    vector: text(&cvss.vector),
+                    label: text(&cvss.base_severity).or(text(&cvss.severity)),
+                });
             }
         }
         let found = Found {

@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::cursor::ReadError;
-use super::dependency_check::{Found, Home, better, data_source, exception, finish, row_of};
+use super::dependency_check::{Found, Home, Score, better, data_source, exception, finish, row_of};
 use super::sink::{Sink, time};
 use super::source::Source;
 
@@ -105,7 +105,7 @@ struct Walk {
     dependencies: u64,
     home: Home,
     found: Found,
-    score: (Option<f64>, Option<String>, Option<String>),
+    score: Score,
     source: (Option<String>, Option<String>),
     /// The old form has one CVSS 2 score straight below the vulnerability.
     old_score: Option<f64>,
@@ -134,7 +134,7 @@ impl Walk {
                 };
                 self.old_score = None;
             }
-            "cvssV2" | "cvssV3" | "cvssV4" => self.score = (None, None, None),
+            "cvssV2" | "cvssV3" | "cvssV4" => self.score = Score::default(),
             "knownExploitedVulnerability" => self.found.exploited = true,
             "dataSource" => self.source = (None, None),
             _ => {}
@@ -205,13 +205,19 @@ impl Walk {
             }
             ("vulnerability" | "suppressedVulnerability", member) => self.member(member, some),
             ("cvssV2" | "cvssV3" | "cvssV4", "score" | "baseScore") => {
-                self.score.0 = some.and_then(|text| text.parse().ok());
+                self.score.score = some.and_then(|text| text.parse().ok());
             }
-            ("cvssV4", "vectorString") => self.score.1 = some,
-            ("cvssV2" | "cvssV3" | "cvssV4", "severity" | "baseSeverity") => self.score.2 = some,
+            ("cvssV4", "vectorString") => self.score.vector = some,
+            ("cvssV2" | "cvssV3" | "cvssV4", "severity" | "baseSeverity") => {
+                self.score.label = some
+            }
             ("vulnerabilities", "vulnerability" | "suppressedVulnerability") => {
                 if let Some(score) = self.old_score.take() {
-                    self.found.scores.push((2, Some(score), None, None));
+                    self.found.scores.push(Score {
+                        version: 2,
+                        score: Some(score),
+                        ..Score::default()
+                    });
                 }
                 row_of(&std::mem::take(&mut self.found), &self.home, sink);
             }
@@ -228,13 +234,13 @@ impl Walk {
             "notes" => self.found.notes = some,
             "cvssScore" => self.old_score = some.and_then(|text| text.parse().ok()),
             "cvssV2" | "cvssV3" | "cvssV4" => {
-                let version = match member {
+                let mut score = std::mem::take(&mut self.score);
+                score.version = match member {
                     "cvssV2" => 2,
                     "cvssV3" => 3,
                     _ => 4,
                 };
-                let (score, vector, label) = std::mem::take(&mut self.score);
-                self.found.scores.push((version, score, vector, label));
+                self.found.scores.push(score);
             }
             _ => {}
         }

@@ -226,7 +226,7 @@ impl Shape {
     /// What to say of a text that is no report.
     fn instead(&self) -> &'static str {
         match self.kind {
-            None => "it begins like no JSON and no XML",
+            None | Some(Kind::Other | Kind::Text) => "it begins like no report in JSON or XML",
             Some(_) if self.has("@context") => {
                 "it is a VEX document: give it with --vex, beside a scanner's report"
             }
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn what_is_none_says_what_it_may_be() {
         for (text, part) in [
-            ("hello", "no JSON"),
+            ("hello", "begins like no report"),
             (r#"["not", "a", "document"]"#, "no scanner"),
             (r#"{"@context": "https://openvex.dev/ns/v0.2.0"}"#, "--vex"),
             (r#"{"bomFormat": "CycloneDX"}"#, "SBOM"),
@@ -328,7 +328,7 @@ mod tests {
                 "one of these tools",
             ),
             ("{}", "no scanner"),
-            ("42", "no scanner"),
+            ("42", "begins like no report"),
         ] {
             let mut source = Source::open(std::io::Cursor::new(text.as_bytes().to_vec())).unwrap();
             match guess(&mut source).unwrap() {
