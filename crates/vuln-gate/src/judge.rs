@@ -39,6 +39,66 @@ pub mod reason {
     }
 }
 
+/// The rules that decide on a finding (`findings[].decided_by`), in the order in which they are asked.
+pub const RULES: &[(&str, &str)] = &[
+    ("withdrawn", "its source withdrew the advisory: listed"),
+    (
+        "not_affected",
+        "the vendor says that this package is not affected: listed",
+    ),
+    (
+        "scanner_suppressed",
+        "every scanner that found it was told to ignore it, and that has not expired: listed",
+    ),
+    (
+        "ignored_target",
+        "all its places fit `ignore-target`: listed",
+    ),
+    ("unchanged", "the reports of `base` have it already: listed"),
+    (
+        "class_never_blocks",
+        "its class has the threshold `never`: warned of from high on, else listed",
+    ),
+    (
+        "malicious",
+        "the package itself is malicious (`MAL-`): blocks",
+    ),
+    (
+        "known_exploited",
+        "a report says that it is exploited (CISA KEV): blocks",
+    ),
+    (
+        "unknown_severity",
+        "no source gives a severity: what `unknown` says",
+    ),
+    (
+        "threshold",
+        "its severity is at or above the threshold of its class: blocks",
+    ),
+    (
+        "below_threshold",
+        "its severity is below the threshold of its class: listed",
+    ),
+    (
+        "sla_within",
+        "its days to be mended are not over: warned of",
+    ),
+    ("sla_over", "its days to be mended are over: blocks"),
+    (
+        "sla_no_date",
+        "it has days to be mended, and no report says when they began: at least warned of",
+    ),
+    (
+        "development",
+        "only development needs it: what `development` says",
+    ),
+    ("unfixed", "there is no fix: what `unfixed` says"),
+    (
+        "grace_over",
+        "there is no fix, and its days of grace are over or not known: as by its severity",
+    ),
+];
+
 /// What is done with something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
