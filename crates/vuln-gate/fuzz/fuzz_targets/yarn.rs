@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use vuln_gate::formats::cursor::Cursor;
-use vuln_gate::formats::npm::Lines;
+use vuln_gate::formats::yarn::Lines;
 use vuln_gate::formats::sink::Sink;
 use vuln_gate::formats::source::Source;
 
