@@ -133,13 +133,13 @@ fn a_branch_without_the_fix_is_none() {
 #[test]
 fn where_the_order_is_not_known_no_least_version_is_claimed() {
     goes(
-        "deb",
+        "apk",
         "1:2.3-1",
         &[&["1:2.3-4"], &["1:2.3-9"]],
         &["1:2.3-4", "1:2.3-9"],
         None,
     );
-    let plan = of(&[vulnerability("CVE-1", "deb", "curl", "1", &["2-x", "3-x"])]);
+    let plan = of(&[vulnerability("CVE-1", "apk", "curl", "1", &["2-x", "3-x"])]);
     assert!(
         plan.steps[0].sentence().contains("the newest of 2-x, 3-x"),
         "{}",
