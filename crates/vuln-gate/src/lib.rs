@@ -16,8 +16,11 @@ pub mod judge;
 pub mod merge;
 pub mod model;
 pub mod names;
+pub mod plan;
 pub mod run;
 pub mod severity;
+pub mod sla;
 pub mod summary;
+pub mod vex;
 
 pub use entry::command_line;
