@@ -273,7 +273,7 @@ mod tests {
 
     #[track_caller]
     fn check(rows: &[Row], incidents: usize) -> Vec<Incident> {
-        let joined = join(rows, &Key::new("k"));
+        let joined = join(rows, &Key::default());
         assert_eq!(joined.len(), incidents, "{joined:?}");
         assert_eq!(joined.iter().map(|one| one.rows).sum::<usize>(), rows.len());
         joined
@@ -306,7 +306,7 @@ mod tests {
             ],
             1,
         );
-        let key = Key::new("k");
+        let key = Key::default();
         assert_eq!(joined[0].fingerprint, key.fingerprint(&id()));
         assert!(joined[0].fingerprints.contains(&key.fingerprint(secret)));
         // The halves far apart are two things to look at.
@@ -372,7 +372,7 @@ mod tests {
                 let by = turn % turned.len();
                 turned.rotate_left(by);
             }
-            let key = Key::new("k");
+            let key = Key::default();
             prop_assert_eq!(format!("{:?}", join(&rows, &key)), format!("{:?}", join(&turned, &key)));
         }
     }

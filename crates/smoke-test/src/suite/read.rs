@@ -11,10 +11,10 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::check::{Defaults, check};
-use super::fields::{Fields, File, Item};
 use super::model::{Retry, Suite, Variable};
 use super::template::is_name;
 use super::whole::whole;
+use gs_common::config::fields::{Fields, File, Item};
 
 /// A suite file larger than this is not one.
 const LARGEST: u64 = 4 << 20;
