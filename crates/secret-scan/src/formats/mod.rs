@@ -108,6 +108,23 @@ impl Stated {
         let all = self.git_errors.iter().chain(&self.errors);
         all.map(String::as_str).next()
     }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            commits: self.commits.or(other.commits),
+            bytes: self.bytes.or(other.bytes),
+            chunks: self.chunks.or(other.chunks),
+            finished: self.finished || other.finished,
+            partial: self.partial || other.partial,
+            skipped: self.skipped + other.skipped,
+            errors: [self.errors, other.errors].concat(),
+            git_errors: [self.git_errors, other.git_errors].concat(),
+            panicked: self.panicked || other.panicked,
+            version: self.version.or(other.version),
+        }
+    }
 }
 
 /// Whose report it is.
@@ -296,23 +313,8 @@ fn lines(text: &str) -> Result<Reading, NoReport> {
         });
     }
     let mut reading = trufflehog::objects(objects)?;
-    reading.stated = join(reading.stated, stated);
+    reading.stated = reading.stated.and(stated);
     Ok(reading)
-}
-
-fn join(one: Stated, other: Stated) -> Stated {
-    Stated {
-        commits: one.commits.or(other.commits),
-        bytes: one.bytes.or(other.bytes),
-        chunks: one.chunks.or(other.chunks),
-        finished: one.finished || other.finished,
-        partial: one.partial || other.partial,
-        skipped: one.skipped + other.skipped,
-        errors: [one.errors, other.errors].concat(),
-        git_errors: [one.git_errors, other.git_errors].concat(),
-        panicked: one.panicked || other.panicked,
-        version: one.version.or(other.version),
-    }
 }
 
 /// A member as text, absent where it is empty or something else.

@@ -70,6 +70,8 @@ pub struct Commit {
     pub has_text: bool,
     /// Whether it adds a line.
     pub adds_text: bool,
+    /// Whether a file that was added or changed in place has a hunk: TruffleHog leaves renames out.
+    pub has_plain_text: bool,
     /// Whether it has several parents.
     pub is_merge: bool,
 }
@@ -85,6 +87,9 @@ pub struct History {
     pub binaries: u64,
     /// How merges are shown.
     pub merges: Merges,
+    /// Commits that add or change a file in place and that a clone has (branches, tags, HEAD): of these
+    /// TruffleHog has to make at least one chunk each.
+    pub cloned_plain_text: Option<u64>,
 }
 
 impl History {
@@ -113,7 +118,11 @@ impl History {
 ///
 /// # Errors
 /// Git cannot show the history.
-pub async fn history(git: &Git, selection: &Selection) -> Result<History, GitError> {
+pub async fn history(
+    git: &Git,
+    selection: &Selection,
+    merges: Merges,
+) -> Result<History, GitError> {
     let mut arguments = vec!["rev-list".to_owned(), "--count".to_owned()];
     arguments.extend(selection.arguments());
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -121,13 +130,17 @@ pub async fn history(git: &Git, selection: &Selection) -> Result<History, GitErr
     let total = total
         .parse()
         .map_err(|_| GitError::Failed(format!("`{total}` is no count of commits")))?;
-    let remerged = log(git, selection, Merges::Remerge, total).await;
-    match remerged {
-        // An old git does not know it; a repository that cannot be written to has no place for it.
-        Err(GitError::Failed(why)) if why.contains("remerge") || why.contains("temporary object") => {
-            log(git, selection, Merges::Separate, total).await
-        }
-        other => other,
+    log(git, selection, merges, total).await
+}
+
+/// How this git can show merges here: an old one does not know a remerge, and a repository that cannot be
+/// written to has no place for it.
+pub async fn merges_shown(git: &Git) -> Merges {
+    let mut probe = vec!["log", "-1", "--merges", "--numstat", "--all"];
+    probe.push(Merges::Remerge.option());
+    match git.run(&probe).await {
+        Ok(_) => Merges::Remerge,
+        Err(_) => Merges::Separate,
     }
 }
 
@@ -147,8 +160,17 @@ async fn log(
         total,
         binaries: 0,
         merges,
+        cloned_plain_text: None,
     };
     read(&out, &mut history);
+    if *selection == Selection::All {
+        let cloned = git.run(&["rev-list", "--branches", "--tags", "HEAD"]).await.ok();
+        history.cloned_plain_text = cloned.map(|out| {
+            let hashes = String::from_utf8_lossy(&out).into_owned();
+            let known = hashes.lines().filter_map(|hash| history.commits.get(hash));
+            known.filter(|commit| commit.has_plain_text && !commit.is_merge).count() as u64
+        });
+    }
     Ok(history)
 }
 
@@ -164,6 +186,7 @@ fn read(out: &[u8], history: &mut History) {
                 at: seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()),
                 has_text: false,
                 adds_text: false,
+                has_plain_text: false,
                 is_merge: words.filter(|parent| !parent.is_empty()).count() > 1,
             };
             history.commits.entry(hash.to_owned()).or_insert(commit);
@@ -171,7 +194,7 @@ fn read(out: &[u8], history: &mut History) {
             continue;
         }
         let mut words = line.split(|byte| *byte == b'\t');
-        let (Some(added), Some(removed), Some(_)) = (words.next(), words.next(), words.next()) else {
+        let (Some(added), Some(removed), Some(path)) = (words.next(), words.next(), words.next()) else {
             continue;
         };
         if added == b"-" {
@@ -181,7 +204,9 @@ fn read(out: &[u8], history: &mut History) {
         let commit = current.as_ref().and_then(|hash| history.commits.get_mut(hash));
         if let Some(commit) = commit {
             commit.adds_text |= added != b"0";
-            commit.has_text |= added != b"0" || removed != b"0";
+            let has_text = added != b"0" || removed != b"0";
+            commit.has_text |= has_text;
+            commit.has_plain_text |= has_text && !path.windows(4).any(|four| four == b" => ");
         }
     }
 }
@@ -215,6 +240,7 @@ mod tests {
             total: 0,
             binaries: 0,
             merges: Merges::Remerge,
+            cloned_plain_text: None,
         };
         read(out, &mut history);
         history

@@ -10,8 +10,8 @@ mod lines;
 mod preflight;
 mod tree;
 
-pub use count::{Commit, History, LOG_OPTIONS, Merges, Selection, history, staged_adds_text};
+pub use count::{Commit, History, LOG_OPTIONS, Merges, Selection, history, merges_shown, staged_adds_text};
 pub use git::{Git, GitError};
-pub use lines::{Added, added_lines};
+pub use lines::{Added, added_lines, show_path};
 pub use preflight::{Problem, Range, Repository, look};
 pub use tree::{FileCount, holds, work_tree_files};
