@@ -19,7 +19,9 @@ pub const KINDS: [Kind; 20] = [
         name: "AWS access key",
         words: &["aws"],
         rotate: "make the key inactive in IAM, look for its use in CloudTrail, then delete it; what runs with it loses access",
-        link: Some("https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html"),
+        link: Some(
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
+        ),
     },
     Kind {
         name: "GitHub token",
@@ -47,7 +49,15 @@ pub const KINDS: [Kind; 20] = [
     },
     Kind {
         name: "private key",
-        words: &["private-key", "privatekey", "private key", "rsa-pk", "rsa", "ssh", "pem"],
+        words: &[
+            "private-key",
+            "privatekey",
+            "private key",
+            "rsa-pk",
+            "rsa",
+            "ssh",
+            "pem",
+        ],
         rotate: "make a new key pair, take the old public key out of every authorized_keys, certificate and deploy key, then revoke its certificates",
         link: None,
     },
@@ -59,7 +69,15 @@ pub const KINDS: [Kind; 20] = [
     },
     Kind {
         name: "database address with password",
-        words: &["postgres", "mysql", "mongodb", "redis", "sqlserver", "jdbc", "database"],
+        words: &[
+            "postgres",
+            "mysql",
+            "mongodb",
+            "redis",
+            "sqlserver",
+            "jdbc",
+            "database",
+        ],
         rotate: "change the password of that database user and look at its connections; services reconnect with the new one only",
         link: None,
     },
@@ -119,7 +137,9 @@ pub const KINDS: [Kind; 20] = [
     },
     Kind {
         name: "broker or exchange key",
-        words: &["alpaca", "coinbase", "kraken", "binance", "polygon", "finnhub", "bittrex", "kucoin"],
+        words: &[
+            "alpaca", "coinbase", "kraken", "binance", "polygon", "finnhub", "bittrex", "kucoin",
+        ],
         rotate: "delete the key at the broker first, since orders can be placed with it, then look at the account's orders; feeds and trading stop",
         link: None,
     },

@@ -118,8 +118,10 @@ fn resolve(wanted: &str, report: Option<&Report>) -> Result<(String, Vec<String>
         [] if fingerprint::is_one(wanted) => Ok((wanted.to_owned(), Vec::new())),
         [] => Err(ConfigError::new(format!("`{wanted}` is no fingerprint"))
             .hint("copy it whole from the report, or give the report with --report")),
-        _ => Err(ConfigError::new(format!("several secrets have a fingerprint that begins with `{wanted}`"))
-            .hint("give more of it")),
+        _ => Err(ConfigError::new(format!(
+            "several secrets have a fingerprint that begins with `{wanted}`"
+        ))
+        .hint("give more of it")),
     }
 }
 
@@ -142,8 +144,10 @@ fn check(account: &AccountArgs, today: Date) -> Result<(), ConfigError> {
             .hint("write it like 2027-06-30")
     })?;
     if expires < today {
-        return Err(ConfigError::new(format!("--expires: {expires} is over already"))
-            .hint("name a day to come"));
+        return Err(
+            ConfigError::new(format!("--expires: {expires} is over already"))
+                .hint("name a day to come"),
+        );
     }
     Ok(())
 }
@@ -223,7 +227,10 @@ pub(crate) fn prune(
             // A scan that broke, or saw a part, finds less: what it lacks may still be there.
             if report.verdict == gs_common::verdict::Verdict::Inconclusive
                 || report.details.contains_key("range")
-                || !report.checks.iter().all(|check| check.verdict <= gs_common::verdict::Verdict::Warn)
+                || !report
+                    .checks
+                    .iter()
+                    .all(|check| check.verdict <= gs_common::verdict::Verdict::Warn)
                 || report.subject.kind != "repository"
             {
                 return Err(ConfigError::new(format!(
@@ -246,10 +253,24 @@ pub(crate) fn prune(
         let expired = expires
             .and_then(|(_, day)| day.parse::<Date>().ok())
             .is_some_and(|day| day < today);
-        let unused = seen.as_ref().is_some_and(|seen| !seen.contains(fingerprint));
+        let unused = seen
+            .as_ref()
+            .is_some_and(|seen| !seen.contains(fingerprint));
         if expired || unused {
-            let why = if expired { "expired" } else { "no longer found" };
-            told.push_str(&format!("{} {}: {why}\n", if dry_run { "would take out" } else { "took out" }, crate::value::mask(fingerprint)));
+            let why = if expired {
+                "expired"
+            } else {
+                "no longer found"
+            };
+            told.push_str(&format!(
+                "{} {}: {why}\n",
+                if dry_run {
+                    "would take out"
+                } else {
+                    "took out"
+                },
+                crate::value::mask(fingerprint)
+            ));
         }
         !(expired || unused)
     });
@@ -269,7 +290,11 @@ pub(crate) fn diff(old: &Path, new: &Path, today: Date) -> Result<String, Config
     let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for fingerprint in all {
         let line = |sign: char, entry: &Entry| {
-            let words: Vec<String> = entry.pairs.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            let words: Vec<String> = entry
+                .pairs
+                .iter()
+                .map(|(key, value)| format!("{key} = {value}"))
+                .collect();
             format!("{sign} {fingerprint} {}\n", words.join(", "))
         };
         match (old.get(fingerprint), new.get(fingerprint)) {
@@ -397,12 +422,15 @@ fn detect_secrets(value: &Value) -> Vec<Accepts> {
     for (path, rows) in files.into_iter().flatten() {
         for row in rows.as_array().into_iter().flatten() {
             let line = row.get("line_number").and_then(Value::as_u64);
-            places.extend(line.and_then(|line| u32::try_from(line).ok()).map(|line| Accepts {
-                commit: None,
-                path: path.clone(),
-                rule: None,
-                line,
-            }));
+            places.extend(
+                line.and_then(|line| u32::try_from(line).ok())
+                    .map(|line| Accepts {
+                        commit: None,
+                        path: path.clone(),
+                        rule: None,
+                        line,
+                    }),
+            );
         }
     }
     places
@@ -427,7 +455,10 @@ fn at_places(
             let at = finding.places.iter().any(|spot| {
                 spot.path == place.path
                     && spot.line == Some(place.line)
-                    && place.commit.as_ref().is_none_or(|commit| spot.commit.as_ref() == Some(commit))
+                    && place
+                        .commit
+                        .as_ref()
+                        .is_none_or(|commit| spot.commit.as_ref() == Some(commit))
             });
             let rules = finding.more.get("rules").and_then(Value::as_array);
             let by_rule = place.rule.as_ref().is_none_or(|rule| {

@@ -209,7 +209,11 @@ impl Setting {
 /// The first end of a range.
 fn base_of(range: &str) -> &str {
     let end = range.split_once("..").map_or(range, |(base, _)| base);
-    if end.trim().is_empty() { "HEAD" } else { end.trim() }
+    if end.trim().is_empty() {
+        "HEAD"
+    } else {
+        end.trim()
+    }
 }
 
 /// The configuration file: of the base of a change, so that it cannot excuse itself.
@@ -258,7 +262,10 @@ fn what(set: &mut Settings<'_>, args: &RunArgs) -> Result<What, ConfigError> {
         return Ok(What::Staged);
     }
     let range = args.what.range.clone();
-    if range.as_deref().is_some_and(|range| range.trim().is_empty()) {
+    if range
+        .as_deref()
+        .is_some_and(|range| range.trim().is_empty())
+    {
         return Err(ConfigError::new("--range is empty").hint("is the pipeline's variable set?"));
     }
     if range.as_deref().is_some_and(|range| range.starts_with('-')) {
@@ -272,8 +279,10 @@ fn what(set: &mut Settings<'_>, args: &RunArgs) -> Result<What, ConfigError> {
         (has("history"), has("tree"))
     };
     if range.is_some() && !history {
-        return Err(ConfigError::new("--range means commits, and --scope leaves them out")
-            .hint("leave out one of the two"));
+        return Err(
+            ConfigError::new("--range means commits, and --scope leaves them out")
+                .hint("leave out one of the two"),
+        );
     }
     Ok(What::Repository {
         range,
@@ -315,12 +324,12 @@ fn programs(
     Ok(programs)
 }
 
-
 fn key_and_list(
     set: &mut Settings<'_>,
     args: &SettingArgs,
 ) -> Result<(Key, Option<PathBuf>), ConfigError> {
-    let hint = "make one with `secret-scan init`, and keep it: another key makes other fingerprints";
+    let hint =
+        "make one with `secret-scan init`, and keep it: another key makes other fingerprints";
     let long_enough = |text: &str| Key::new(text.trim()).map_err(|error| error.to_string());
     let written = set.optional("key", None, long_enough)?;
     let file = set.path("key-file", args.key_file.as_deref())?;
@@ -358,7 +367,9 @@ fn load(
     origin: Origin,
     today: Date,
 ) -> Result<Setting, ConfigError> {
-    let path = named.clone().unwrap_or_else(|| root_of(home).join(BASELINE));
+    let path = named
+        .clone()
+        .unwrap_or_else(|| root_of(home).join(BASELINE));
     let mut setting = Setting {
         key,
         path: path.clone(),

@@ -49,7 +49,11 @@ pub(crate) async fn examine(
         check.expected = Some(wanted(one.kind).to_owned());
         match (&found, &version) {
             (None, _) => {
-                check.verdict = if may_be_missing { Verdict::Warn } else { Verdict::Inconclusive };
+                check.verdict = if may_be_missing {
+                    Verdict::Warn
+                } else {
+                    Verdict::Inconclusive
+                };
                 check.reason = Some("missing".to_owned());
                 check.message = Some(format!("there is no program `{}`", one.program.display()));
                 check.reproduce = Some(one.kind.install().to_owned());
@@ -80,7 +84,10 @@ pub(crate) async fn examine(
             .and_then(|check| check.reason.clone())
             .unwrap_or_else(|| "missing".to_owned()),
     };
-    let there = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
+    let there = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Pass)
+        .count();
     let mut details = serde_json::Map::new();
     details.insert("engines".to_owned(), engines.into());
     Report {
@@ -98,7 +105,10 @@ pub(crate) async fn examine(
         ended_at: Timestamp::now(),
         verdict,
         reason,
-        summary: format!("{there} of {} programs that a scan needs are there", checks.len()),
+        summary: format!(
+            "{there} of {} programs that a scan needs are there",
+            checks.len()
+        ),
         next,
         checks,
         findings: Vec::new(),
@@ -123,12 +133,17 @@ async fn examine_git(git: &Git) -> Check {
     match git.line(&["--version"]).await {
         Ok(said) => {
             let version = said.replace("git version ", "");
-            let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+            let mut numbers = version
+                .split('.')
+                .map(|number| number.parse::<u32>().unwrap_or(0));
             let version_of = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
             if version_of < REMERGE_SINCE {
                 check.verdict = Verdict::Warn;
                 check.reason = Some("old".to_owned());
-                check.message = Some("merge commits are compared with each parent, which shows more than they add".to_owned());
+                check.message = Some(
+                    "merge commits are compared with each parent, which shows more than they add"
+                        .to_owned(),
+                );
             }
             check.observed = Some(Quantity::bare(version));
         }

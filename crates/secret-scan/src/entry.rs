@@ -63,9 +63,7 @@ fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
         Some(Verb::Doctor(args)) => {
             examine(args, variables, &cwd, today, &mut talk).map(Said::Exit)
         }
-        Some(Verb::Fingerprint(args)) => {
-            fingerprint(args, variables, &cwd, today).map(Said::Text)
-        }
+        Some(Verb::Fingerprint(args)) => fingerprint(args, variables, &cwd, today).map(Said::Text),
         Some(Verb::Baseline(verb)) => list(verb, variables, &cwd, today).map(Said::Text),
         Some(Verb::Explain { fingerprint, from }) => {
             verbs::explain(fingerprint, from).map(Said::Text)
@@ -151,7 +149,14 @@ fn scan(
         ..Facts::default()
     });
     let report = summary::of(facts, &config, started_at);
-    Ok(finish(report, redactor, &sinks, &args.output, variables, talk))
+    Ok(finish(
+        report,
+        redactor,
+        &sinks,
+        &args.output,
+        variables,
+        talk,
+    ))
 }
 
 fn examine(
@@ -171,7 +176,14 @@ fn examine(
         report
     })?;
     let redactor = Redactor::new();
-    Ok(finish(report, &redactor, &sinks, &args.output, variables, talk))
+    Ok(finish(
+        report,
+        &redactor,
+        &sinks,
+        &args.output,
+        variables,
+        talk,
+    ))
 }
 
 /// A folder that only this user can look into.

@@ -74,7 +74,11 @@ pub fn join(rows: &[Row], key: &Key) -> Vec<Incident> {
         .map(|members| incident(&members, rows, &readings))
         .collect();
     incidents.sort_by(|a, b| {
-        (&a.rule, a.places.first(), &a.fingerprint).cmp(&(&b.rule, b.places.first(), &b.fingerprint))
+        (&a.rule, a.places.first(), &a.fingerprint).cmp(&(
+            &b.rule,
+            b.places.first(),
+            &b.fingerprint,
+        ))
     });
     incidents
 }
@@ -198,7 +202,11 @@ fn incident(members: &[usize], rows: &[Row], readings: &[Readings]) -> Incident 
     }
     values.sort_by(|a, b| a.expose().cmp(b.expose()));
     Incident {
-        fingerprint: readings[main].fingerprints.first().cloned().unwrap_or_default(),
+        fingerprint: readings[main]
+            .fingerprints
+            .first()
+            .cloned()
+            .unwrap_or_default(),
         fingerprints: fingerprints.into_iter().collect(),
         rule: rows[main].rule.clone(),
         rules: of(&|row| row.rule.clone()),
@@ -323,7 +331,12 @@ mod tests {
     fn engines_that_cut_differently_mean_one_secret() {
         let joined = check(
             &[
-                row("trufflehog", "Postgres", "postgres://u:longpassword@h/db", ("a", 1, "c")),
+                row(
+                    "trufflehog",
+                    "Postgres",
+                    "postgres://u:longpassword@h/db",
+                    ("a", 1, "c"),
+                ),
                 row("gitleaks", "generic-api-key", "longpassword", ("a", 1, "c")),
             ],
             1,
@@ -341,7 +354,11 @@ mod tests {
             ],
             2,
         );
-        assert!(joined.iter().all(|one| one.is_weak && one.values.is_empty()));
+        assert!(
+            joined
+                .iter()
+                .all(|one| one.is_weak && one.values.is_empty())
+        );
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub(crate) fn judge(path: &Path, now: Timestamp, max_age: Option<Duration>) -> J
     let bytes = match load(path) {
         Ok(bytes) => bytes,
         Err(why) => {
-            judged.sentences.push(format!("`{}` was not read: {why}", path.display()));
+            judged
+                .sentences
+                .push(format!("`{}` was not read: {why}", path.display()));
             return judged;
         }
     };
@@ -68,7 +70,9 @@ pub(crate) fn judge(path: &Path, now: Timestamp, max_age: Option<Duration>) -> J
             };
             judged.input.outcome = outcome.to_owned();
             judged.code = Some(outcome);
-            judged.sentences.push(format!("`{}`: {error}", path.display()));
+            judged
+                .sentences
+                .push(format!("`{}`: {error}", path.display()));
         }
     }
     if let (Some(limit), None) = (max_age, judged.code)

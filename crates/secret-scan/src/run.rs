@@ -50,7 +50,11 @@ pub(crate) async fn run(
             tree,
         } => repository(config, variables, folder, range, history, tree, talk).await,
     };
-    let rows: Vec<Row> = facts.passes.iter().flat_map(|pass| pass.rows.clone()).collect();
+    let rows: Vec<Row> = facts
+        .passes
+        .iter()
+        .flat_map(|pass| pass.rows.clone())
+        .collect();
     redactor.add_all(reports::values(&rows).map(|value| value.expose()));
     if !config.setting.key.is_configured() && !facts.incidents.is_empty() {
         facts.not_covered.push("the fingerprints have no key of their own: before they are kept in a baseline, make one with `secret-scan init`".to_owned());
@@ -84,7 +88,10 @@ fn judge_reports(files: &[PathBuf], max_age: Option<Duration>, config: &Config) 
 }
 
 fn names(files: &[PathBuf]) -> String {
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     names.join(", ")
 }
 
@@ -109,8 +116,11 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
     };
     facts.subject.2.clone_from(&repository.head);
     // A hook of `git commit FILE` has an index of its own, named relative to the work tree.
-    let index = variables.get("GIT_INDEX_FILE").filter(|index| !index.is_empty());
-    let index = index.map(|index| std::path::absolute(index).unwrap_or_else(|_| PathBuf::from(index)));
+    let index = variables
+        .get("GIT_INDEX_FILE")
+        .filter(|index| !index.is_empty());
+    let index =
+        index.map(|index| std::path::absolute(index).unwrap_or_else(|_| PathBuf::from(index)));
     let git = repository.git.with_index(index);
     let adds_text = match repo::staged_adds_text(&git).await {
         Ok(Some(adds_text)) => adds_text,
@@ -149,8 +159,10 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
         let job = Job::Staged {
             git_dir: repository.git_dir.clone(),
         };
-        let (mut pass, version) =
-            tokio::join!(engine.run(Pass::Staged, &job, &setup), engine.version(&setup));
+        let (mut pass, version) = tokio::join!(
+            engine.run(Pass::Staged, &job, &setup),
+            engine.version(&setup)
+        );
         pass.prove(Expected {
             something: adds_text,
             ..Expected::default()
@@ -158,7 +170,9 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
         facts.versions.push((engine.kind, version));
         facts.passes.push(pass);
     }
-    facts.not_covered.push("files that are not staged, and the history".to_owned());
+    facts
+        .not_covered
+        .push("files that are not staged, and the history".to_owned());
     finish(&mut facts, config, Some(&repository), &BTreeMap::new()).await;
     facts
 }
@@ -181,7 +195,9 @@ async fn repository(
     let repository = match repo::look(&config.path, &git, range.as_deref(), history).await {
         Ok(repository) => repository,
         // A plain folder has files, too.
-        Err(problem) if !history && problem.reason == "not_a_repository" && config.path.is_dir() => {
+        Err(problem)
+            if !history && problem.reason == "not_a_repository" && config.path.is_dir() =>
+        {
             let root = std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone());
             Repository {
                 root: Some(root),
@@ -249,7 +265,12 @@ async fn repository(
 
 /// Says now and then that it still goes on.
 async fn told<T>(work: impl Future<Output = T>, scan: &Scan<'_>, talk: &mut Talk) -> T {
-    let names: Vec<&str> = scan.config.engines.iter().map(|engine| engine.kind.as_str()).collect();
+    let names: Vec<&str> = scan
+        .config
+        .engines
+        .iter()
+        .map(|engine| engine.kind.as_str())
+        .collect();
     talk.detail(&format!("running {}", names.join(", ")));
     let began = Instant::now();
     let mut work = std::pin::pin!(work);
@@ -323,10 +344,15 @@ async fn text_pass(scan: &Scan<'_>, engine: &Engine, pass: Pass, only_merges: bo
         Ok(added) => added,
         Err(error) => return PassRun::without_git(engine.kind, pass, &error),
     };
-    let mut run = engine.run(pass, &Job::Text(added.text.clone()), &scan.setup).await;
+    let mut run = engine
+        .run(pass, &Job::Text(added.text.clone()), &scan.setup)
+        .await;
     let mut placed = Vec::new();
     for row in &run.rows {
-        let places = row.value.as_ref().map(|value| added.places_of(value.expose()));
+        let places = row
+            .value
+            .as_ref()
+            .map(|value| added.places_of(value.expose()));
         let places = places.unwrap_or_default();
         if places.is_empty() {
             // A decoded value stands nowhere as it is: it is found all the same.
@@ -361,7 +387,10 @@ async fn engine_passes(
         let repository = &scan.repository;
         let job = Job::Commits {
             git_dir: repository.git_dir.clone(),
-            source: repository.root.clone().unwrap_or_else(|| repository.git_dir.clone()),
+            source: repository
+                .root
+                .clone()
+                .unwrap_or_else(|| repository.git_dir.clone()),
             selection: scan.selection.clone(),
             merges: scan.merges,
         };
@@ -397,7 +426,10 @@ fn unreadable(error: &GitError) -> Problem {
             GitError::Missing => "git_missing",
             _ => reason::HISTORY_UNREADABLE,
         },
-        message: format!("what there is to scan cannot be counted: {}", crate::engine::scrub::text(&error.to_string())),
+        message: format!(
+            "what there is to scan cannot be counted: {}",
+            crate::engine::scrub::text(&error.to_string())
+        ),
         fix: "run `git fsck` and `git log --all --numstat` there to see why".to_owned(),
     }
 }
@@ -466,9 +498,7 @@ fn of_commits(pass: &PassRun, history: Option<&History>, is_range: bool) -> Expe
         Kind::TruffleHog => (history.plain_with_text(), history.cloned_plain_text),
         Kind::Kingfisher => (history.plain_with_text(), None),
     };
-    let adds = |commit: &repo::Commit| {
-        commit.adds_text || (commit.has_text && !is_range)
-    };
+    let adds = |commit: &repo::Commit| commit.adds_text || (commit.has_text && !is_range);
     Expected {
         commits: Some(commits),
         chunks,
@@ -516,8 +546,12 @@ fn rules(
             let Ok(loaded) = base.load(&here) else {
                 return (None, None);
             };
-            let edited = (!loaded.notes.is_empty())
-                .then(|| format!("this change edits `{NAME}`: the rules of `{}` counted", loaded.name));
+            let edited = (!loaded.notes.is_empty()).then(|| {
+                format!(
+                    "this change edits `{NAME}`: the rules of `{}` counted",
+                    loaded.name
+                )
+            });
             // Where the base has none, Gitleaks' own rules count, and not those of the change.
             let text = if loaded.text.is_empty() {
                 "[extend]\nuseDefault = true\n".to_owned()
@@ -550,7 +584,10 @@ fn cover(
             ));
         }
         if history.merges == Merges::Separate {
-            say.push("merge commits were compared with each parent: this git cannot redo them here".to_owned());
+            say.push(
+                "merge commits were compared with each parent: this git cannot redo them here"
+                    .to_owned(),
+            );
         }
         facts.details.insert(
             "history".to_owned(),
@@ -590,7 +627,9 @@ fn cover(
     }
     let skipped: u64 = facts.passes.iter().map(|pass| pass.stated.skipped).sum();
     if skipped > 0 {
-        say.push(format!("{skipped} files or folders that an engine left out, aloud"));
+        say.push(format!(
+            "{skipped} files or folders that an engine left out, aloud"
+        ));
     }
 }
 
@@ -628,7 +667,10 @@ async fn finish(
     }
     match repo::holds(&repository.git, &head, &values).await {
         Ok(found) => {
-            let held: Vec<usize> = found.into_iter().filter_map(|index| owners.get(index).copied()).collect();
+            let held: Vec<usize> = found
+                .into_iter()
+                .filter_map(|index| owners.get(index).copied())
+                .collect();
             for (index, one) in facts.incidents.iter_mut().enumerate() {
                 if !one.values.is_empty() {
                     one.in_head = Some(held.contains(&index));

@@ -209,7 +209,10 @@ fn finding(incident: &Incident, config: &Config) -> Finding {
         suppressed: None,
         message: Some(message(incident)),
         advice,
-        more: more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        more: more
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     }
 }
 
@@ -226,7 +229,10 @@ fn message(incident: &Incident) -> String {
         Some(false) => parts.push("in the history only".to_owned()),
         None => {}
     }
-    let commits = incident.places.iter().filter_map(|place| place.commit.as_deref());
+    let commits = incident
+        .places
+        .iter()
+        .filter_map(|place| place.commit.as_deref());
     let commits = commits.collect::<std::collections::BTreeSet<_>>().len();
     parts.push(match (incident.places.len(), commits) {
         (1, 0) => "one place".to_owned(),
@@ -247,7 +253,9 @@ fn mark_states(findings: &mut [Finding], applied: &Applied) {
     for one in &applied.uses {
         let state = one.exception.state.as_deref().unwrap_or("accepted");
         for index in &one.findings {
-            let Some(finding) = findings.get_mut(*index) else { continue };
+            let Some(finding) = findings.get_mut(*index) else {
+                continue;
+            };
             if let Some(Suppressed { by, .. }) = &mut finding.suppressed {
                 "baseline".clone_into(by);
                 finding.more.insert("state".to_owned(), state.into());
@@ -277,7 +285,10 @@ fn plural(count: usize, one: &str, many: &str) -> String {
 
 fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) -> String {
     let blocking: Vec<&Finding> = findings.iter().filter(|one| one.blocking).collect();
-    let accepted = findings.iter().filter(|one| one.suppressed.is_some()).count();
+    let accepted = findings
+        .iter()
+        .filter(|one| one.suppressed.is_some())
+        .count();
     let broken: Vec<&PassRun> = facts
         .passes
         .iter()
@@ -298,7 +309,11 @@ fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) -> String {
             text.push_str(&format!(", {live} of them live"));
         }
         if let Some(first) = blocking.first() {
-            let place = first.place.as_ref().map(ToString::to_string).unwrap_or_default();
+            let place = first
+                .place
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             text.push_str(&format!(": {} at {place}", first.title));
             if blocking.len() > 1 {
                 text.push_str(&format!(" and {} more", blocking.len() - 1));
@@ -311,7 +326,11 @@ fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) -> String {
     }
     for pass in &broken {
         if let Some(message) = &pass.message {
-            what.push(format!("{} of the {}: {message}", pass.kind.as_str(), pass.pass.as_str()));
+            what.push(format!(
+                "{} of the {}: {message}",
+                pass.kind.as_str(),
+                pass.pass.as_str()
+            ));
         }
     }
     for (input, code) in facts.inputs.iter().zip(&facts.input_codes) {
@@ -335,11 +354,7 @@ fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) -> String {
             _ => format!("no secret was found ({looked})"),
         });
     }
-    if decision.verdict == Verdict::Inconclusive && !facts.interrupted {
-        format!("no verdict: {}", what.join("; "))
-    } else {
-        what.join("; ")
-    }
+    what.join("; ")
 }
 
 fn told(code: &str) -> String {
@@ -357,9 +372,15 @@ fn looked_at(facts: &Facts) -> String {
         .iter()
         .filter_map(|pass| pass.expected.commits)
         .max();
-    let files = facts.passes.iter().filter_map(|pass| pass.expected.files).max();
+    let files = facts
+        .passes
+        .iter()
+        .filter_map(|pass| pass.expected.files)
+        .max();
     let mut parts = Vec::new();
-    parts.extend(commits.map(|count| plural(count as usize, "commit with text", "commits with text")));
+    parts.extend(
+        commits.map(|count| plural(count as usize, "commit with text", "commits with text")),
+    );
     parts.extend(files.map(|count| plural(count as usize, "file", "files")));
     let mut engines: Vec<&str> = facts.passes.iter().map(|pass| pass.kind.as_str()).collect();
     engines.dedup();
@@ -410,12 +431,20 @@ fn reproduce(pass: &PassRun) -> String {
 }
 
 fn checks(facts: &Facts, config: &Config, applied: &Applied) -> Vec<Check> {
-    let mut checks: Vec<Check> = facts.passes.iter().map(|pass| check(pass, config)).collect();
+    let mut checks: Vec<Check> = facts
+        .passes
+        .iter()
+        .map(|pass| check(pass, config))
+        .collect();
     let expired = applied.count("expired");
     let notes = &config.setting.notes;
     if !applied.uses.is_empty() || !notes.is_empty() {
         let mut one = empty_check("baseline", "accepted secrets");
-        one.verdict = if notes.is_empty() { Verdict::Pass } else { Verdict::Warn };
+        one.verdict = if notes.is_empty() {
+            Verdict::Pass
+        } else {
+            Verdict::Warn
+        };
         one.reason = (!notes.is_empty()).then(|| judge::reason::POLICY_EDITED.to_owned());
         one.message = notes.first().cloned();
         one.observed = Some(Quantity::of(applied.uses.len() as u64, "exceptions"));
@@ -497,8 +526,16 @@ fn title_of(pass: Pass) -> &'static str {
 fn engines(facts: &Facts) -> Vec<Value> {
     let mut engines = Vec::new();
     for (kind, version) in &facts.versions {
-        let passes: Vec<&PassRun> = facts.passes.iter().filter(|pass| pass.kind == *kind).collect();
-        let worst = passes.iter().map(|pass| pass.outcome).max().unwrap_or_default();
+        let passes: Vec<&PassRun> = facts
+            .passes
+            .iter()
+            .filter(|pass| pass.kind == *kind)
+            .collect();
+        let worst = passes
+            .iter()
+            .map(|pass| pass.outcome)
+            .max()
+            .unwrap_or_default();
         let main = passes
             .iter()
             .find(|pass| matches!(pass.pass, Pass::History | Pass::Range))

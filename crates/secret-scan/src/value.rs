@@ -70,7 +70,9 @@ impl Key {
         let mut parts = vec![kind.as_bytes()];
         parts.extend(texts.iter().map(|text| text.as_bytes()));
         // The public key is long enough, so there always is one.
-        self.key.as_ref().map_or_else(String::new, |key| key.of(DOMAIN, &parts))
+        self.key
+            .as_ref()
+            .map_or_else(String::new, |key| key.of(DOMAIN, &parts))
     }
 }
 
@@ -188,13 +190,21 @@ mod tests {
     #[track_caller]
     fn same(one: &str, other: &str) {
         let key = Key::new("a salt for tests only").unwrap();
-        assert_eq!(key.fingerprint(one), key.fingerprint(other), "{one} {other}");
+        assert_eq!(
+            key.fingerprint(one),
+            key.fingerprint(other),
+            "{one} {other}"
+        );
     }
 
     #[track_caller]
     fn differ(one: &str, other: &str) {
         let key = Key::new("a salt for tests only").unwrap();
-        assert_ne!(key.fingerprint(one), key.fingerprint(other), "{one} {other}");
+        assert_ne!(
+            key.fingerprint(one),
+            key.fingerprint(other),
+            "{one} {other}"
+        );
     }
 
     #[test]
@@ -204,7 +214,10 @@ mod tests {
         let id = format!("AKIA{}", "QYLPMN5HFIQR7XYA");
         same(&id, &format!("{id}:{}", "a/b+".repeat(10)));
         let pem = |end: &str| {
-            format!("-----BEGIN {0}-----{end}MIIB{end}Vg=={end}-----END {0}-----{end}", "RSA PRIVATE KEY")
+            format!(
+                "-----BEGIN {0}-----{end}MIIB{end}Vg=={end}-----END {0}-----{end}",
+                "RSA PRIVATE KEY"
+            )
         };
         same(&pem("\n"), &pem("\r\n"));
         same(&pem("\n"), &pem("\\n"));
@@ -217,10 +230,17 @@ mod tests {
         let header = format!("-----BEGIN {}-----", "RSA PRIVATE KEY");
         differ(&header, &format!("{header}\nMIIB\n"));
         assert_ne!(
-            Key::new("the first of two keys").unwrap().fingerprint("abcdef"),
-            Key::new("the second of two keys").unwrap().fingerprint("abcdef")
+            Key::new("the first of two keys")
+                .unwrap()
+                .fingerprint("abcdef"),
+            Key::new("the second of two keys")
+                .unwrap()
+                .fingerprint("abcdef")
         );
-        assert_ne!(Key::default().fingerprint("a"), Key::default().of_place("a", ""));
+        assert_ne!(
+            Key::default().fingerprint("a"),
+            Key::default().of_place("a", "")
+        );
     }
 
     #[test]

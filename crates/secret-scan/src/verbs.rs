@@ -31,7 +31,8 @@ pub(crate) fn fingerprint(bytes: &[u8], key: &Key) -> Result<String, ConfigError
 pub(crate) fn saved(path: &Path) -> Result<Report, ConfigError> {
     let shown = path.display();
     let hint = "save one with `secret-scan --output json=FILE`";
-    let text = gs_common::config::read_text(path, LARGEST_REPORT).map_err(|error| error.hint(hint))?;
+    let text =
+        gs_common::config::read_text(path, LARGEST_REPORT).map_err(|error| error.hint(hint))?;
     let report: Report = serde_json::from_str(&text).map_err(|error| {
         // What serde says may quote the file.
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -49,9 +50,18 @@ pub(crate) fn saved(path: &Path) -> Result<Report, ConfigError> {
 
 /// Whether a finding goes by this fingerprint, whole or its beginning.
 pub(crate) fn goes_by(finding: &Finding, wanted: &str) -> bool {
-    let readings = finding.more.get("fingerprints").and_then(|all| all.as_array());
-    let readings = readings.into_iter().flatten().filter_map(|one| one.as_str());
-    let digits = |text: &str| text.split_once('-').map_or(text.to_owned(), |(_, digits)| digits.to_owned());
+    let readings = finding
+        .more
+        .get("fingerprints")
+        .and_then(|all| all.as_array());
+    let readings = readings
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str());
+    let digits = |text: &str| {
+        text.split_once('-')
+            .map_or(text.to_owned(), |(_, digits)| digits.to_owned())
+    };
     std::iter::once(finding.fingerprint.as_str())
         .chain(readings)
         .any(|one| one.starts_with(wanted) || digits(one).starts_with(wanted))
@@ -62,7 +72,10 @@ pub(crate) fn explain(wanted: &str, from: &Path) -> Result<String, ConfigError> 
     let report = saved(from)?;
     let wanted = wanted.trim().trim_start_matches('*');
     if wanted.len() < 4 {
-        return Err(ConfigError::new("four characters of a fingerprint are the least").hint("copy it from the report"));
+        return Err(
+            ConfigError::new("four characters of a fingerprint are the least")
+                .hint("copy it from the report"),
+        );
     }
     let found: Vec<&Finding> = report
         .findings
@@ -115,7 +128,17 @@ pub(crate) fn explain(wanted: &str, from: &Path) -> Result<String, ConfigError> 
     match &finding.suppressed {
         Some(accepted) => {
             let of = |text: &Option<String>| text.clone().unwrap_or_default();
-            say("accepted", &format!("{} ({}), by {}, until {}, in {}", more("state"), of(&accepted.reason), of(&accepted.owner), of(&accepted.expires), of(&accepted.place)));
+            say(
+                "accepted",
+                &format!(
+                    "{} ({}), by {}, until {}, in {}",
+                    more("state"),
+                    of(&accepted.reason),
+                    of(&accepted.owner),
+                    of(&accepted.expires),
+                    of(&accepted.place)
+                ),
+            );
         }
         None if finding.blocking => say("counts", "against the verdict: nothing accepts it"),
         None => say("counts", "not: the policy excuses it"),
@@ -138,8 +161,10 @@ fn random_bytes() -> Result<[u8; 24], ConfigError> {
     let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty());
     match got {
         Ok(count) if count == bytes.len() => Ok(bytes),
-        _ => Err(ConfigError::new("the system gives no random bytes for a key")
-            .hint("write a key of at least 16 characters by hand")),
+        _ => Err(
+            ConfigError::new("the system gives no random bytes for a key")
+                .hint("write a key of at least 16 characters by hand"),
+        ),
     }
 }
 
@@ -168,8 +193,10 @@ pub(crate) fn init(path: &Path) -> Result<String, ConfigError> {
         return Ok(text);
     }
     if path.exists() {
-        return Err(ConfigError::new(format!("`{}` is there already", path.display()))
-            .hint("print the start with `secret-scan init -`, and copy the section"));
+        return Err(
+            ConfigError::new(format!("`{}` is there already", path.display()))
+                .hint("print the start with `secret-scan init -`, and copy the section"),
+        );
     }
     write_atomic(path, |out| out.write_all(text.as_bytes()))
         .map_err(|error| ConfigError::new(error.to_string()).hint(error.hint()))?;

@@ -174,7 +174,14 @@ fn kingfisher(job: &Job, setup: &Setup<'_>) -> Vec<String> {
         Job::Staged { git_dir } => shown(git_dir),
         Job::Text(_) => "-".to_owned(),
     };
-    let mut arguments = owned(&["scan", &target, "--format", "json", "--no-update-check", "--no-dedup"]);
+    let mut arguments = owned(&[
+        "scan",
+        &target,
+        "--format",
+        "json",
+        "--no-update-check",
+        "--no-dedup",
+    ]);
     arguments.extend(owned(match job {
         Job::Tree { .. } => &["--git-history", "none"],
         _ => &["--git-history", "full"],

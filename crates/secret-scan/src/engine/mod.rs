@@ -175,8 +175,14 @@ impl PassRun {
     pub fn prove(&mut self, expected: Expected) {
         self.expected = expected;
         if let Some((ended, report)) = &self.end {
-            let (outcome, message) =
-                proof::of(self.kind, self.pass, *ended, report, &self.stated, &expected);
+            let (outcome, message) = proof::of(
+                self.kind,
+                self.pass,
+                *ended,
+                report,
+                &self.stated,
+                &expected,
+            );
             self.outcome = outcome;
             self.message = message.map(|text| scrub::text(&text));
         }
@@ -223,7 +229,10 @@ impl Engine {
         let reading = report_of(self.kind, &ran.stdout, setup.folder);
         let end = Some((
             ran.ended,
-            reading.as_ref().map(|reading| reading.rows.len()).map_err(|error| *error),
+            reading
+                .as_ref()
+                .map(|reading| reading.rows.len())
+                .map_err(|error| *error),
         ));
         let mut rows = Vec::new();
         if let Ok(reading) = reading {

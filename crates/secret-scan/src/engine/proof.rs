@@ -116,7 +116,10 @@ fn ending(
         }
         Ended::Cancelled => return Some((Outcome::Killed, format!("{name} was stopped"))),
         Ended::Signal(signal) => {
-            return Some((Outcome::Killed, format!("{name} was killed by signal {signal}")));
+            return Some((
+                Outcome::Killed,
+                format!("{name} was killed by signal {signal}"),
+            ));
         }
         Ended::Code(code) => code,
     };
@@ -127,7 +130,10 @@ fn ending(
         ));
     }
     if let Some(error) = stated.git_errors.first() {
-        return Some((Outcome::GitError, format!("git failed below {name}: {error}")));
+        return Some((
+            Outcome::GitError,
+            format!("git failed below {name}: {error}"),
+        ));
     }
     let found = kind.found_code().contains(&code);
     if !found && code != 0 {
@@ -170,12 +176,7 @@ fn ending(
 }
 
 /// What it says that it did, against what there was.
-fn work(
-    kind: Kind,
-    pass: Pass,
-    stated: &Stated,
-    expected: &Expected,
-) -> Option<(Outcome, String)> {
+fn work(kind: Kind, pass: Pass, stated: &Stated, expected: &Expected) -> Option<(Outcome, String)> {
     let name = kind.as_str();
     if stated.partial {
         return Some((
@@ -207,7 +208,10 @@ fn work(
             Some(_) => None,
             None => Some((
                 Outcome::Incomplete,
-                format!("{name} does not say how much of the {} it scanned", pass.as_str()),
+                format!(
+                    "{name} does not say how much of the {} it scanned",
+                    pass.as_str()
+                ),
             )),
         },
         Kind::TruffleHog | Kind::Kingfisher => {
@@ -283,11 +287,29 @@ mod tests {
         check(Gitleaks, Ended::Code(77), Ok(2), same, Outcome::Complete);
         check(TruffleHog, Ended::Code(183), Ok(2), same, Outcome::Complete);
         check(Gitleaks, Ended::Code(1), Ok(2), same, Outcome::Crashed);
-        check(Gitleaks, Ended::Code(126), Err(NoReport::Empty), same, Outcome::Crashed);
+        check(
+            Gitleaks,
+            Ended::Code(126),
+            Err(NoReport::Empty),
+            same,
+            Outcome::Crashed,
+        );
         check(Gitleaks, Ended::Signal(9), Ok(2), same, Outcome::Killed);
         check(TruffleHog, Ended::TimedOut, Ok(0), same, Outcome::TimedOut);
-        check(Gitleaks, Ended::Code(0), Err(NoReport::Empty), same, Outcome::NoReport);
-        check(Gitleaks, Ended::Code(0), Err(NoReport::Unknown), same, Outcome::BadReport);
+        check(
+            Gitleaks,
+            Ended::Code(0),
+            Err(NoReport::Empty),
+            same,
+            Outcome::NoReport,
+        );
+        check(
+            Gitleaks,
+            Ended::Code(0),
+            Err(NoReport::Unknown),
+            same,
+            Outcome::BadReport,
+        );
         check(Gitleaks, Ended::Code(77), Ok(0), same, Outcome::BadReport);
         check(Gitleaks, Ended::Code(0), Ok(2), same, Outcome::BadReport);
         let git = |stated: &mut Stated| stated.git_errors.push("fatal: bad".to_owned());
@@ -297,16 +319,40 @@ mod tests {
         check(TruffleHog, Ended::Code(0), Ok(0), error, Outcome::ScanError);
         check(TruffleHog, Ended::Code(1), Ok(0), error, Outcome::ScanError);
         let none = |stated: &mut Stated| (stated.commits, stated.chunks) = (Some(0), Some(0));
-        check(Gitleaks, Ended::Code(0), Ok(0), none, Outcome::NothingScanned);
-        check(TruffleHog, Ended::Code(0), Ok(0), none, Outcome::NothingScanned);
+        check(
+            Gitleaks,
+            Ended::Code(0),
+            Ok(0),
+            none,
+            Outcome::NothingScanned,
+        );
+        check(
+            TruffleHog,
+            Ended::Code(0),
+            Ok(0),
+            none,
+            Outcome::NothingScanned,
+        );
         let few = |stated: &mut Stated| (stated.commits, stated.chunks) = (Some(9), Some(9));
         check(Gitleaks, Ended::Code(0), Ok(0), few, Outcome::Incomplete);
         check(TruffleHog, Ended::Code(0), Ok(0), few, Outcome::Incomplete);
         let silent = |stated: &mut Stated| *stated = Stated::default();
         check(Gitleaks, Ended::Code(0), Ok(0), silent, Outcome::Incomplete);
-        check(TruffleHog, Ended::Code(0), Ok(0), silent, Outcome::Incomplete);
+        check(
+            TruffleHog,
+            Ended::Code(0),
+            Ok(0),
+            silent,
+            Outcome::Incomplete,
+        );
         let panicked = |stated: &mut Stated| stated.panicked = true;
-        check(Gitleaks, Ended::Code(2), Err(NoReport::Empty), panicked, Outcome::Crashed);
+        check(
+            Gitleaks,
+            Ended::Code(2),
+            Err(NoReport::Empty),
+            panicked,
+            Outcome::Crashed,
+        );
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub const NAME: &str = "kingfisher";
 #[must_use]
 pub fn is_row(value: &Value) -> bool {
     value.pointer("/rule/id").is_some_and(Value::is_string)
-        && value.pointer("/finding/snippet").is_some_and(Value::is_string)
+        && value
+            .pointer("/finding/snippet")
+            .is_some_and(Value::is_string)
 }
 
 /// Whether this is a whole document.
@@ -31,7 +33,9 @@ pub fn is_document(value: &Value) -> bool {
 pub fn document(value: &Value) -> Option<Reading> {
     let findings = value.get("findings")?.as_array()?;
     let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
-    let repositories = value.pointer("/audit/repositories").and_then(Value::as_array);
+    let repositories = value
+        .pointer("/audit/repositories")
+        .and_then(Value::as_array);
     let sum = |pointer: &str| -> Option<u64> {
         let all = repositories?.iter().map(|one| one.pointer(pointer));
         all.map(|one| one.and_then(Value::as_u64)).sum()
@@ -75,8 +79,12 @@ fn row(item: &Value) -> Option<Row> {
     let rule = item.get("rule")?;
     let finding = item.get("finding")?;
     let commit = finding.pointer("/git_metadata/commit");
-    let outcome = finding.pointer("/validation/outcome").and_then(Value::as_str);
-    let status = finding.pointer("/validation/status").and_then(Value::as_str);
+    let outcome = finding
+        .pointer("/validation/outcome")
+        .and_then(Value::as_str);
+    let status = finding
+        .pointer("/validation/status")
+        .and_then(Value::as_str);
     let status = status.unwrap_or_default().to_ascii_lowercase();
     let verification = match outcome.unwrap_or_default() {
         "not_attempted" => Verification::NotTried,
@@ -85,7 +93,9 @@ fn row(item: &Value) -> Option<Row> {
         _ if status.starts_with("not attempted") || status.is_empty() => Verification::NotTried,
         _ => Verification::Failed,
     };
-    let in_history = finding.pointer("/git_metadata/file/path").and_then(Value::as_str);
+    let in_history = finding
+        .pointer("/git_metadata/file/path")
+        .and_then(Value::as_str);
     Some(Row {
         engine: NAME,
         rule: text(rule, "name")
@@ -94,9 +104,15 @@ fn row(item: &Value) -> Option<Row> {
             .to_owned(),
         value: text(finding, "snippet").map(Secret::new),
         others: Vec::new(),
-        path: path_of(in_history.or_else(|| text(finding, "path")).unwrap_or_default()),
+        path: path_of(
+            in_history
+                .or_else(|| text(finding, "path"))
+                .unwrap_or_default(),
+        ),
         line: line(finding, "line"),
-        commit: commit.and_then(|commit| text(commit, "id")).map(str::to_owned),
+        commit: commit
+            .and_then(|commit| text(commit, "id"))
+            .map(str::to_owned),
         at: commit
             .and_then(|commit| commit.pointer("/committer/timestamp"))
             .and_then(Value::as_str)

@@ -11,7 +11,8 @@ use super::{Stated, trufflehog};
 static PLAIN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^\S{1,40} (TRC|DBG|INF|WRN|ERR|FTL|PNC) (.*)$").ok());
 static COLOUR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("\u{1b}\\[[0-9;]*m").ok());
-static COMMITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d+) commits scanned").ok());
+static COMMITS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(\d+) commits scanned").ok());
 static BYTES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"scanned ~(\d+) bytes").ok());
 
 /// How many errors are kept of one run: the first ones tell why.
@@ -30,9 +31,15 @@ pub fn is_log(value: &Value) -> bool {
 
 /// Reads one line of TruffleHog's log.
 pub fn structured(line: &Value, stated: &mut Stated) {
-    let level = line.get("level").and_then(Value::as_str).unwrap_or_default();
+    let level = line
+        .get("level")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let message = line.get("msg").and_then(Value::as_str).unwrap_or_default();
-    let cause = line.get("error").and_then(Value::as_str).unwrap_or_default();
+    let cause = line
+        .get("error")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if let Some(version) = line.get("trufflehog_version").and_then(Value::as_str) {
         stated.version = Some(version.to_owned());
     }
@@ -134,7 +141,10 @@ fn plain(level: &str, message: &str, stated: &mut Stated) {
     stated.partial |= message.contains("partial scan");
     if matches!(level, "ERR" | "FTL" | "PNC") {
         // Gitleaks repeats git's stderr with this mark, and then says that stderr was not empty.
-        if message.contains("[git]") || message.contains("stderr is not empty") || speaks_of_git(message) {
+        if message.contains("[git]")
+            || message.contains("stderr is not empty")
+            || speaks_of_git(message)
+        {
             keep(&mut stated.git_errors, message);
         } else {
             keep(&mut stated.errors, message);
@@ -149,7 +159,15 @@ fn plain(level: &str, message: &str, stated: &mut Stated) {
 /// Many programs begin a complaint with `error: `; git's speak of what git has.
 fn is_git_complaint(line: &str) -> bool {
     const OF_GIT: [&str; 9] = [
-        "git", "object", "pack", "ref", "revision", "repository", "index file", "commit", "blob",
+        "git",
+        "object",
+        "pack",
+        "ref",
+        "revision",
+        "repository",
+        "index file",
+        "commit",
+        "blob",
     ];
     line.starts_with("fatal: ")
         || line
@@ -164,7 +182,10 @@ fn speaks_of_git(text: &str) -> bool {
 /// What engines print around a report for looks.
 fn is_banner(line: &str) -> bool {
     let art = |c: char| matches!(c, '○' | '│' | '╲' | '░' | '█' | '▀' | '▄') || c.is_whitespace();
-    line.is_empty() || line.chars().all(art) || line == "○ ░ gitleaks" || line.contains("TruffleHog. Unearth your secrets")
+    line.is_empty()
+        || line.chars().all(art)
+        || line == "○ ░ gitleaks"
+        || line.contains("TruffleHog. Unearth your secrets")
 }
 
 fn keep(errors: &mut Vec<String>, text: &str) {

@@ -215,7 +215,12 @@ pub fn read(bytes: &[u8]) -> Result<Reading, NoReport> {
 /// UTF-8, or UTF-16 with a byte order mark, as PowerShell's `>` writes it.
 fn text_of(bytes: &[u8]) -> Result<String, NoReport> {
     let wide = |bytes: &[u8], of: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| of(*pair)).collect();
+        let units: Vec<u16> = bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|pair| of(*pair))
+            .collect();
         String::from_utf16(&units).map_err(|_| NoReport::Unknown)
     };
     match bytes {
@@ -300,7 +305,9 @@ fn lines(text: &str) -> Result<Reading, NoReport> {
         objects.push(object.map_err(|_| NoReport::Broken("TruffleHog"))?);
     }
     if objects.iter().any(kingfisher::is_document) {
-        let document = objects.iter().find(|object| kingfisher::is_document(object));
+        let document = objects
+            .iter()
+            .find(|object| kingfisher::is_document(object));
         let read = document.and_then(kingfisher::document);
         return read.ok_or(NoReport::Broken("Kingfisher"));
     }

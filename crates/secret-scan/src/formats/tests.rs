@@ -24,8 +24,16 @@ fn real_reports_are_read_whole() {
     assert_eq!(reading.rows[0].line, Some(2));
     check(GITLEAKS_OLD, Format::Gitleaks7, 2, 2);
     let reading = check(TRUFFLEHOG, Format::TruffleHog, 4, 3);
-    assert!(reading.rows.iter().all(|row| row.verification == Verification::Verified));
-    assert_eq!(reading.rows[0].at.unwrap().to_string(), "2022-06-16T17:17:40Z");
+    assert!(
+        reading
+            .rows
+            .iter()
+            .all(|row| row.verification == Verification::Verified)
+    );
+    assert_eq!(
+        reading.rows[0].at.unwrap().to_string(),
+        "2022-06-16T17:17:40Z"
+    );
 }
 
 #[test]
@@ -44,7 +52,8 @@ fn a_log_around_the_report_is_no_part_of_it() {
     assert_eq!(reading.stated.commits, Some(34));
     let info = r#"{"level":"info-0","ts":"2026-11-26T03:53:29Z","logger":"trufflehog","msg":"running source"}"#;
     let done = r#"{"level":"info-0","ts":"2026-11-26T03:53:29Z","logger":"trufflehog","msg":"finished scanning","chunks":11,"bytes":235,"trufflehog_version":"3.97.0"}"#;
-    let noisy = format!("🐷🔑🐷  TruffleHog. Unearth your secrets. 🐷🔑🐷\n{info}\n{TRUFFLEHOG}\n{done}\n");
+    let noisy =
+        format!("🐷🔑🐷  TruffleHog. Unearth your secrets. 🐷🔑🐷\n{info}\n{TRUFFLEHOG}\n{done}\n");
     let reading = check(&noisy, Format::TruffleHog, 4, 3);
     assert!(reading.stated.finished && reading.stated.chunks == Some(11));
     let reading = check(&format!("{info}\n{done}"), Format::TruffleHog, 0, 0);
@@ -62,10 +71,27 @@ fn lines_gathered_into_an_array_are_read_too() {
 #[test]
 fn what_is_no_report_is_said_to_be_none() {
     for text in ["", " \n\t", "\u{feff}"] {
-        assert_eq!(read(text.as_bytes()).unwrap_err(), NoReport::Empty, "{text:?}");
+        assert_eq!(
+            read(text.as_bytes()).unwrap_err(),
+            NoReport::Empty,
+            "{text:?}"
+        );
     }
-    for text in ["hello", "{}", "[1]", "{\"a\":1}", "<xml/>", "[{\"RuleID\":1}]", "true", "{\"vulnerabilities\":{}}"] {
-        assert_eq!(read(text.as_bytes()).unwrap_err(), NoReport::Unknown, "{text:?}");
+    for text in [
+        "hello",
+        "{}",
+        "[1]",
+        "{\"a\":1}",
+        "<xml/>",
+        "[{\"RuleID\":1}]",
+        "true",
+        "{\"vulnerabilities\":{}}",
+    ] {
+        assert_eq!(
+            read(text.as_bytes()).unwrap_err(),
+            NoReport::Unknown,
+            "{text:?}"
+        );
     }
     let two = format!("{}\n{{\"other\":1}}\n", TRUFFLEHOG.trim());
     assert!(read(two.as_bytes()).is_err());
@@ -95,7 +121,8 @@ fn a_row_that_is_none_spoils_the_whole() {
 
 #[test]
 fn errors_of_git_and_of_the_scan_are_told_apart() {
-    let stated = log::read("3:53AM ERR [git] fatal: bad revision 'x'\n3:53AM INF 0 commits scanned.\n");
+    let stated =
+        log::read("3:53AM ERR [git] fatal: bad revision 'x'\n3:53AM INF 0 commits scanned.\n");
     assert_eq!((stated.git_errors.len(), stated.commits), (1, Some(0)));
     let stated = log::read("fatal: not a git repository\n");
     assert_eq!(stated.git_errors.len(), 1);
@@ -107,7 +134,9 @@ fn errors_of_git_and_of_the_scan_are_told_apart() {
         r#"{"level":"info-2","ts":"x","logger":"trufflehog","msg":"Error waiting for git command to complete.","error":"exit status 128"}"#,
     );
     assert_eq!(stated.git_errors.len(), 1);
-    let stated = log::read(r#"{"level":"error","ts":"x","logger":"trufflehog","msg":"error scanning chunk","error":"boom"}"#);
+    let stated = log::read(
+        r#"{"level":"error","ts":"x","logger":"trufflehog","msg":"error scanning chunk","error":"boom"}"#,
+    );
     assert_eq!((stated.git_errors.len(), stated.errors.len()), (0, 1));
 }
 

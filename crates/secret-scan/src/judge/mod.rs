@@ -202,26 +202,51 @@ mod tests {
     fn each_outcome_that_is_not_complete_is_no_verdict() {
         for outcome in Outcome::ALL {
             if outcome != Outcome::Complete {
-                check(&[], &[DONE, broke(outcome)], Verdict::Inconclusive, outcome.as_str());
+                check(
+                    &[],
+                    &[DONE, broke(outcome)],
+                    Verdict::Inconclusive,
+                    outcome.as_str(),
+                );
             }
         }
-        check(&[], &[Work::Report(Some("not_a_report"))], Verdict::Inconclusive, "not_a_report");
+        check(
+            &[],
+            &[Work::Report(Some("not_a_report"))],
+            Verdict::Inconclusive,
+            "not_a_report",
+        );
     }
 
     #[test]
     fn a_secret_fails_whatever_else_broke() {
-        check(&[secret()], &[broke(Outcome::Crashed)], Verdict::Fail, "secrets_found");
+        check(
+            &[secret()],
+            &[broke(Outcome::Crashed)],
+            Verdict::Fail,
+            "secrets_found",
+        );
         let live = Found {
             verification: Verification::Verified,
             ..secret()
         };
-        check(&[secret(), live], &[DONE], Verdict::Fail, "verified_secrets");
+        check(
+            &[secret(), live],
+            &[DONE],
+            Verdict::Fail,
+            "verified_secrets",
+        );
         let expired = Found {
             expired: true,
             ..secret()
         };
         check(&[expired], &[DONE], Verdict::Fail, "exception_expired");
-        check(&[expired, secret()], &[DONE], Verdict::Fail, "secrets_found");
+        check(
+            &[expired, secret()],
+            &[DONE],
+            Verdict::Fail,
+            "secrets_found",
+        );
         let accepted = Found {
             accepted: true,
             blocking: false,
@@ -232,7 +257,11 @@ mod tests {
 
     #[test]
     fn what_could_not_be_verified_is_never_excused() {
-        for verification in [Verification::NotTried, Verification::Failed, Verification::Verified] {
+        for verification in [
+            Verification::NotTried,
+            Verification::Failed,
+            Verification::Verified,
+        ] {
             assert!(FailOn::PossiblyLive.blocks(verification) && FailOn::Any.blocks(verification));
         }
         assert!(!FailOn::PossiblyLive.blocks(Verification::Unverified));

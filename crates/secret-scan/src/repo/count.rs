@@ -96,7 +96,10 @@ impl History {
     /// How many commits an engine has to have scanned that reads patches as text.
     #[must_use]
     pub fn with_text(&self) -> u64 {
-        self.commits.values().filter(|commit| commit.has_text).count() as u64
+        self.commits
+            .values()
+            .filter(|commit| commit.has_text)
+            .count() as u64
     }
 
     /// The same without merge commits: what an engine sees by itself.
@@ -150,7 +153,12 @@ async fn log(
     merges: Merges,
     total: u64,
 ) -> Result<History, GitError> {
-    let mut arguments = vec!["log", "--numstat", "--format=%x01%H %ct %P", merges.option()];
+    let mut arguments = vec![
+        "log",
+        "--numstat",
+        "--format=%x01%H %ct %P",
+        merges.option(),
+    ];
     arguments.extend(LOG_OPTIONS);
     let ends = selection.arguments();
     arguments.extend(ends.iter().map(String::as_str));
@@ -164,11 +172,16 @@ async fn log(
     };
     read(&out, &mut history);
     if *selection == Selection::All {
-        let cloned = git.run(&["rev-list", "--branches", "--tags", "HEAD"]).await.ok();
+        let cloned = git
+            .run(&["rev-list", "--branches", "--tags", "HEAD"])
+            .await
+            .ok();
         history.cloned_plain_text = cloned.map(|out| {
             let hashes = String::from_utf8_lossy(&out).into_owned();
             let known = hashes.lines().filter_map(|hash| history.commits.get(hash));
-            known.filter(|commit| commit.has_plain_text && !commit.is_merge).count() as u64
+            known
+                .filter(|commit| commit.has_plain_text && !commit.is_merge)
+                .count() as u64
         });
     }
     Ok(history)
@@ -194,14 +207,17 @@ fn read(out: &[u8], history: &mut History) {
             continue;
         }
         let mut words = line.split(|byte| *byte == b'\t');
-        let (Some(added), Some(removed), Some(path)) = (words.next(), words.next(), words.next()) else {
+        let (Some(added), Some(removed), Some(path)) = (words.next(), words.next(), words.next())
+        else {
             continue;
         };
         if added == b"-" {
             history.binaries += 1;
             continue;
         }
-        let commit = current.as_ref().and_then(|hash| history.commits.get_mut(hash));
+        let commit = current
+            .as_ref()
+            .and_then(|hash| history.commits.get_mut(hash));
         if let Some(commit) = commit {
             commit.adds_text |= added != b"0";
             let has_text = added != b"0" || removed != b"0";
@@ -217,11 +233,20 @@ fn read(out: &[u8], history: &mut History) {
 /// Git cannot compare them.
 pub async fn staged_adds_text(git: &Git) -> Result<Option<bool>, GitError> {
     let out = git
-        .run(&["diff", "--staged", "--numstat", "--no-textconv", "--no-ext-diff"])
+        .run(&[
+            "diff",
+            "--staged",
+            "--numstat",
+            "--no-textconv",
+            "--no-ext-diff",
+        ])
         .await?;
     let mut changes = false;
     let mut adds = false;
-    for line in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in out
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         changes = true;
         let added = line.split(|byte| *byte == b'\t').next().unwrap_or_default();
         adds |= added != b"0" && added != b"-";

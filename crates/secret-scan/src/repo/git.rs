@@ -15,7 +15,7 @@ const SETTINGS: [(&str, &str); 10] = [
     ("diff.mnemonicPrefix", "false"),
     ("diff.noprefix", "false"),
     ("diff.relative", "false"),
-    ("diff.orderFile", ""),
+    ("diff.orderFile", "/dev/null"),
     ("diff.renames", "true"),
     ("log.follow", "false"),
     ("log.showRoot", "true"),
@@ -74,11 +74,7 @@ pub enum GitError {
 impl Git {
     /// Git in a folder. `variables` is the environment of this process, for the settings in it.
     #[must_use]
-    pub fn new(
-        folder: &Path,
-        variables: &BTreeMap<String, String>,
-        deadline: Duration,
-    ) -> Self {
+    pub fn new(folder: &Path, variables: &BTreeMap<String, String>, deadline: Duration) -> Self {
         Self {
             folder: folder.to_owned(),
             variables: settings(variables),
@@ -205,7 +201,10 @@ impl Git {
 
 fn reason(stderr: &str, ended: Ended) -> String {
     let line = stderr.lines().find(|line| !line.trim().is_empty());
-    line.map_or_else(|| format!("nothing, and {ended}"), |line| line.trim().to_owned())
+    line.map_or_else(
+        || format!("nothing, and {ended}"),
+        |line| line.trim().to_owned(),
+    )
 }
 
 /// Our settings as `GIT_CONFIG_*` variables, behind those that the environment has already: a runner

@@ -36,13 +36,15 @@ impl Added {
         if needle.is_empty() {
             return Vec::new();
         }
-        let Ok(search) = regex::bytes::Regex::new(&format!("(?-u){}", regex::escape(value.trim()))) else {
+        let Ok(search) = regex::bytes::Regex::new(&format!("(?-u){}", regex::escape(value.trim())))
+        else {
             return Vec::new();
         };
         let mut places = Vec::new();
         for found in search.find_iter(&self.text) {
             let line = self.starts.partition_point(|start| *start <= found.start());
-            let Some((commit, path, number)) = line.checked_sub(1).and_then(|at| self.places.get(at))
+            let Some((commit, path, number)) =
+                line.checked_sub(1).and_then(|at| self.places.get(at))
             else {
                 continue;
             };
@@ -56,8 +58,10 @@ impl Added {
     }
 
     fn push(&mut self, line: &[u8], number: u32) {
-        let (Some(commit), Some(path)) = (self.commits.len().checked_sub(1), self.paths.len().checked_sub(1))
-        else {
+        let (Some(commit), Some(path)) = (
+            self.commits.len().checked_sub(1),
+            self.paths.len().checked_sub(1),
+        ) else {
             return;
         };
         self.starts.push(self.text.len());
@@ -102,7 +106,9 @@ fn read(out: &[u8]) -> Added {
                 number = number.saturating_add(1);
             }
             Some(b'\x01') => {
-                added.commits.push(String::from_utf8_lossy(&line[1..]).trim().to_owned());
+                added
+                    .commits
+                    .push(String::from_utf8_lossy(&line[1..]).trim().to_owned());
             }
             Some(b'+') if line.starts_with(b"+++ ") => {
                 added.paths.push(path_of(&line[4..]));
@@ -120,11 +126,13 @@ fn read(out: &[u8]) -> Added {
 
 /// `@@ -a,b +c,d @@`: lines removed, lines added, the first added line.
 fn hunk(line: &[u8]) -> Option<(u64, u64, u32)> {
-    let line = std::str::from_utf8(line.get(..line.len().min(100))?).ok().or_else(|| {
-        // The text behind the second `@@` is content, and may be anything.
-        let end = line.windows(3).skip(2).position(|three| three == b" @@")? + 2;
-        std::str::from_utf8(line.get(..end)?).ok()
-    })?;
+    let line = std::str::from_utf8(line.get(..line.len().min(100))?)
+        .ok()
+        .or_else(|| {
+            // The text behind the second `@@` is content, and may be anything.
+            let end = line.windows(3).skip(2).position(|three| three == b" @@")? + 2;
+            std::str::from_utf8(line.get(..end)?).ok()
+        })?;
     let mut words = line.strip_prefix("@@ ")?.split(' ');
     let range = |word: &str, sign: char| -> Option<(u32, u64)> {
         let word = word.strip_prefix(sign)?;
@@ -145,7 +153,10 @@ fn path_of(text: &[u8]) -> String {
         let shown = show_bytes(bytes);
         shown.strip_prefix("b/").map(str::to_owned).unwrap_or(shown)
     };
-    match text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) {
+    match text
+        .strip_prefix(b"\"")
+        .and_then(|text| text.strip_suffix(b"\""))
+    {
         Some(quoted) => plain(&unquote(quoted)),
         None => plain(text),
     }
@@ -214,9 +225,17 @@ mod tests {
     #[test]
     fn every_line_knows_its_place() {
         let added = read(LOG);
-        let places: Vec<String> = added.places_of("token-token").iter().map(ToString::to_string).collect();
+        let places: Vec<String> = added
+            .places_of("token-token")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(places, ["f:4 in c1", "caf\\xE9:1 in c2"]);
-        assert_eq!(added.places_of("not-a-path").len(), 1, "content that looks like a header");
+        assert_eq!(
+            added.places_of("not-a-path").len(),
+            1,
+            "content that looks like a header"
+        );
         assert!(added.places_of(" ").is_empty());
     }
 

@@ -10,7 +10,9 @@ mod lines;
 mod preflight;
 mod tree;
 
-pub use count::{Commit, History, LOG_OPTIONS, Merges, Selection, history, merges_shown, staged_adds_text};
+pub use count::{
+    Commit, History, LOG_OPTIONS, Merges, Selection, history, merges_shown, staged_adds_text,
+};
 pub use git::{Git, GitError};
 pub use lines::{Added, added_lines, show_path};
 pub use preflight::{Problem, Range, Repository, look};

@@ -115,7 +115,9 @@ fn unusable(path: &Path, error: &GitError) -> Problem {
         ),
         GitError::Failed(why) if why.contains("dubious ownership") => Problem::new(
             "unsafe_repository",
-            format!("`{shown}` belongs to another user, so git refuses to read it, and engines then report nothing"),
+            format!(
+                "`{shown}` belongs to another user, so git refuses to read it, and engines then report nothing"
+            ),
             format!("git config --global --add safe.directory '{shown}'"),
         ),
         GitError::Failed(why) if why.contains("not a git repository") => Problem::new(
@@ -155,7 +157,13 @@ async fn ends(repository: &Repository, typed: &str) -> Result<Range, Problem> {
         }
         let wanted = format!("{end}^{{commit}}");
         let found = git
-            .line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])
+            .line(&[
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                &wanted,
+            ])
             .await;
         commits.push(found.map_err(|_| unknown(end))?);
     }
@@ -163,7 +171,9 @@ async fn ends(repository: &Repository, typed: &str) -> Result<Range, Problem> {
     if base == head {
         return Err(Problem::new(
             "empty_range",
-            format!("both ends of the range `{typed}` are the same commit: there is nothing between them"),
+            format!(
+                "both ends of the range `{typed}` are the same commit: there is nothing between them"
+            ),
             "name the commit before the push (`github.event.before`) or the base of the pull request",
         ));
     }
@@ -201,7 +211,11 @@ async fn whole(repository: &Repository) -> Result<(), Problem> {
         }
     }
     let partial = git
-        .line(&["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"])
+        .line(&[
+            "config",
+            "--get-regexp",
+            r"^(remote\..*\.promisor|extensions\.partialclone)$",
+        ])
         .await;
     if partial.is_ok_and(|text| !text.is_empty()) {
         let ends = match &repository.range {
@@ -226,7 +240,10 @@ async fn whole(repository: &Repository) -> Result<(), Problem> {
 
 /// The commits at which a shallow clone was cut off.
 async fn cut_commits(repository: &Repository) -> Vec<String> {
-    let file = repository.git.line(&["rev-parse", "--git-path", "shallow"]).await;
+    let file = repository
+        .git
+        .line(&["rev-parse", "--git-path", "shallow"])
+        .await;
     let Ok(file) = file else {
         return Vec::new();
     };
@@ -240,7 +257,12 @@ async fn reaches(git: &Git, range: &Range, cut: &[String]) -> bool {
         .line(&["rev-list", &range.head, &format!("^{}", range.base)])
         .await;
     match list {
-        Ok(list) => cut.is_empty() || list.lines().any(|commit| cut.iter().any(|one| one == commit)),
+        Ok(list) => {
+            cut.is_empty()
+                || list
+                    .lines()
+                    .any(|commit| cut.iter().any(|one| one == commit))
+        }
         Err(_) => true,
     }
 }

@@ -32,7 +32,9 @@ pub fn work_tree_files(folder: &Path) -> FileCount {
             continue;
         };
         for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             if kind.is_dir() {
                 if entry.file_name() != ".git" {
                     folders.push(entry.path());
@@ -57,7 +59,10 @@ pub fn work_tree_files(folder: &Path) -> FileCount {
 /// # Errors
 /// Git cannot search.
 pub async fn holds(git: &Git, head: &str, values: &[&Secret]) -> Result<BTreeSet<usize>, GitError> {
-    let telling: Vec<String> = values.iter().map(|value| telling_line(value.expose())).collect();
+    let telling: Vec<String> = values
+        .iter()
+        .map(|value| telling_line(value.expose()))
+        .collect();
     let patterns: BTreeSet<&str> = telling
         .iter()
         .map(String::as_str)
@@ -73,19 +78,34 @@ pub async fn holds(git: &Git, head: &str, values: &[&Secret]) -> Result<BTreeSet
     }
     let out = git
         .asked(
-            &["grep", "-F", "-a", "-h", "--no-color", "--full-name", "-f", "-", head, "--"],
+            &[
+                "grep",
+                "-F",
+                "-a",
+                "-h",
+                "--no-color",
+                "--full-name",
+                "-f",
+                "-",
+                head,
+                "--",
+            ],
             stdin,
         )
         .await?
         .unwrap_or_default();
     let mut found = BTreeSet::new();
     // The lines that git found are few; which value each holds is looked up here.
-    let Ok(search) = regex::bytes::RegexSet::new(
-        telling
-            .iter()
-            .map(|line| if line.is_empty() { "$^x".to_owned() } else { format!("(?-u){}", regex::escape(line)) }),
-    ) else {
-        return Err(GitError::Failed("too many secrets to look for in HEAD".to_owned()));
+    let Ok(search) = regex::bytes::RegexSet::new(telling.iter().map(|line| {
+        if line.is_empty() {
+            "$^x".to_owned()
+        } else {
+            format!("(?-u){}", regex::escape(line))
+        }
+    })) else {
+        return Err(GitError::Failed(
+            "too many secrets to look for in HEAD".to_owned(),
+        ));
     };
     for line in out.split(|byte| *byte == b'\n') {
         found.extend(search.matches(line));
@@ -96,7 +116,10 @@ pub async fn holds(git: &Git, head: &str, values: &[&Secret]) -> Result<BTreeSet
 fn telling_line(value: &str) -> String {
     let lines = value.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with("-----") || value.lines().count() == 1);
-    lines.max_by_key(|line| line.len()).unwrap_or_default().to_owned()
+    lines
+        .max_by_key(|line| line.len())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -105,7 +128,10 @@ mod tests {
 
     #[test]
     fn the_longest_line_stands_for_a_key() {
-        let key = format!("-----BEGIN {0}-----\nshort\nmuch-longer-line\n-----END {0}-----", "KEY");
+        let key = format!(
+            "-----BEGIN {0}-----\nshort\nmuch-longer-line\n-----END {0}-----",
+            "KEY"
+        );
         assert_eq!(telling_line(&key), "much-longer-line");
         assert_eq!(telling_line("one"), "one");
     }
@@ -114,7 +140,10 @@ mod tests {
     fn empty_files_links_and_git_do_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
-            gs_common::file::write_atomic(&folder.path().join(name), |out| out.write_all(text.as_bytes())).unwrap();
+            gs_common::file::write_atomic(&folder.path().join(name), |out| {
+                out.write_all(text.as_bytes())
+            })
+            .unwrap();
         };
         std::fs::create_dir_all(folder.path().join(".git/x")).unwrap();
         std::fs::create_dir_all(folder.path().join("a")).unwrap();
