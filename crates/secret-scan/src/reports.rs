@@ -146,10 +146,9 @@ fn worth(reading: &Reading) -> (&'static str, Option<&'static str>) {
         return ("error", Some("error"));
     }
     let nothing = stated.commits == Some(0) || stated.bytes == Some(0) || stated.chunks == Some(0);
-    let from_a_log = *stated != formats::Stated::default();
     let is_lines = matches!(reading.format, Format::TruffleHog | Format::TruffleHog2);
-    // A log that breaks off before its last line tells of a run that broke off.
-    if nothing || (is_lines && from_a_log && !stated.finished) {
+    // No line of a result is a clean run only where the log says that it came to its end.
+    if nothing || (is_lines && !stated.finished) {
         return ("unchecked", Some("unchecked"));
     }
     ("clean", None)
