@@ -1,1 +1,3 @@
 //! Do the three personas get their answers in time, at 100 users or at a rate?
+
+pub mod result;

@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::error::{ConfigError, did_you_mean, line_and_column};
+use super::error::{ConfigError, did_you_mean, line_and_column, toml_error};
 use crate::report::Place;
 use crate::units;
 use serde_json::{Map, Value};
@@ -200,6 +200,14 @@ impl<'a> Fields<'a> {
         }
         Ok(())
     }
+}
+
+/// Parses a file's text; the table borrows it.
+///
+/// # Errors
+/// It is no TOML.
+pub fn parse(file: &File) -> Result<Spanned<DeTable<'_>>, ConfigError> {
+    DeTable::parse(&file.text).map_err(|error| toml_error(&file.name, &file.text, &error))
 }
 
 impl<'a> Item<'a> {

@@ -65,47 +65,85 @@ pub struct Applied {
     pub uses: Vec<Use>,
 }
 
-impl What {
-    /// Whether it names a finding: every key that is given has to fit.
+/// What an exception is held against: a finding, or one of several things that a tool joins to one.
+#[derive(Clone, Debug, Default)]
+pub struct Thing<'a> {
+    /// The rule that found it.
+    pub rule: &'a str,
+    /// Its ids, aliases included.
+    pub ids: Vec<&'a str>,
+    /// Its stable identity.
+    pub fingerprint: &'a str,
+    /// The package that it is in.
+    pub package: Option<&'a str>,
+    /// The package's type, as in a package URL, where it is known.
+    pub ecosystem: Option<&'a str>,
+    /// The package's version, where it is known.
+    pub version: Option<&'a str>,
+    /// The files that it is in.
+    pub paths: Vec<&'a str>,
+}
+
+impl<'a> Thing<'a> {
+    /// A finding as an exception sees it.
     #[must_use]
-    pub fn names(&self, finding: &Finding) -> Match {
+    pub fn of(finding: &'a Finding) -> Self {
+        let package = finding.package.as_ref();
+        Self {
+            rule: &finding.rule,
+            ids: finding.ids.iter().map(String::as_str).collect(),
+            fingerprint: &finding.fingerprint,
+            package: package.map(|package| package.name.as_str()),
+            ecosystem: package.and_then(|package| package.ecosystem.as_deref()),
+            version: package.and_then(|package| package.version.as_deref()),
+            paths: (finding.place.iter().chain(&finding.places))
+                .map(|place| place.path.as_str())
+                .collect(),
+        }
+    }
+}
+
+impl What {
+    /// Whether it names a thing: every key that is given has to fit.
+    #[must_use]
+    pub fn names(&self, thing: &Thing<'_>) -> Match {
         if let Some(id) = &self.id {
-            let same = |other: &String| other.eq_ignore_ascii_case(id);
-            if !finding.ids.iter().any(same) && !same(&finding.rule) {
+            let same = |other: &str| other.eq_ignore_ascii_case(id);
+            if !thing.ids.iter().any(|other| same(other)) && !same(thing.rule) {
                 return Match::No;
             }
         }
-        if self.rule.as_ref().is_some_and(|rule| *rule != finding.rule) {
+        if self.rule.as_ref().is_some_and(|rule| rule != thing.rule) {
             return Match::No;
         }
         if let Some(fingerprint) = &self.fingerprint
-            && *fingerprint != finding.fingerprint
+            && fingerprint != thing.fingerprint
         {
             return Match::No;
         }
-        let package = self.names_package(finding);
+        let package = self.names_package(thing);
         if package == Match::No {
             return Match::No;
         }
         if let Some(path) = &self.path {
-            let mut places = finding.place.iter().chain(&finding.places).peekable();
             // Of a finding in two files, one of them excused, the other one is still there.
-            if places.peek().is_none() || !places.all(|place| path.fits(&place.path)) {
+            if thing.paths.is_empty() || !thing.paths.iter().all(|place| path.fits(place)) {
                 return Match::No;
             }
         }
         package
     }
 
-    fn names_package(&self, finding: &Finding) -> Match {
-        let Some(name) = &self.package else {
+    fn names_package(&self, thing: &Thing<'_>) -> Match {
+        let Some(wanted) = &self.package else {
             return Match::Yes;
         };
-        let Some(package) = &finding.package else {
+        let Some(name) = thing.package else {
             return Match::No;
         };
-        let ecosystem = package.ecosystem.as_deref();
-        if !same_name(ecosystem, name, &package.name) {
+        let ecosystem = thing.ecosystem;
+        // Where the report does not tell the ecosystem, the exception's own says how names compare.
+        if !same_name(ecosystem.or(self.ecosystem.as_deref()), wanted, name) {
             return Match::No;
         }
         if let Some(wanted) = &self.ecosystem {
@@ -114,8 +152,7 @@ impl What {
                 Some(_) => return Match::No,
                 None => {
                     return Match::Undecided(format!(
-                        "the report does not tell whether `{}` is of `{wanted}`",
-                        package.name
+                        "the report does not tell whether `{name}` is of `{wanted}`"
                     ));
                 }
             }
@@ -123,18 +160,14 @@ impl What {
         let Some(versions) = &self.versions else {
             return Match::Yes;
         };
-        let Some(version) = &package.version else {
-            return Match::Undecided(format!(
-                "the report does not tell the version of `{}`",
-                package.name
-            ));
+        let Some(version) = thing.version else {
+            return Match::Undecided(format!("the report does not tell the version of `{name}`"));
         };
         match versions.contains(ecosystem, version) {
             Some(true) => Match::Yes,
             Some(false) => Match::No,
             None => Match::Undecided(format!(
-                "it is not known whether version `{version}` of `{}` lies in `{versions}`",
-                package.name
+                "it is not known whether version `{version}` of `{name}` lies in `{versions}`"
             )),
         }
     }
@@ -159,7 +192,9 @@ impl Exception {
         day <= self.expires
     }
 
-    fn suppressed(&self) -> Suppressed {
+    /// What a finding says that it accepts.
+    #[must_use]
+    pub fn suppressed(&self) -> Suppressed {
         Suppressed {
             by: "exception".to_owned(),
             reason: Some(self.reason.clone()),
@@ -171,44 +206,96 @@ impl Exception {
 }
 
 impl Exceptions {
+    /// Starts to hold them against findings, one after the other.
+    #[must_use]
+    pub fn start(&self, policy: Policy) -> Applying<'_> {
+        Applying {
+            exceptions: self,
+            policy,
+            seen: vec![Seen::default(); self.list.len()],
+        }
+    }
+
     /// Marks the findings that an exception accepts: each gets its `suppressed`, and does not block. What
     /// is suppressed already stays as it is. Nothing is added, removed or reordered.
     #[must_use = "expired and unused exceptions have to be told"]
     pub fn apply(&self, findings: &mut [Finding], policy: &Policy) -> Applied {
-        let mut uses = Vec::new();
-        for exception in &self.list {
-            let holds = exception.holds_on(policy.today);
-            let mut named = Vec::new();
-            let mut undecided: Vec<String> = Vec::new();
-            for (index, finding) in findings.iter_mut().enumerate() {
-                match exception.what.names(finding) {
-                    Match::No => {}
-                    Match::Undecided(why) if undecided.contains(&why) => {}
-                    Match::Undecided(why) => undecided.push(why),
-                    Match::Yes => {
-                        named.push(index);
-                        if holds && finding.suppressed.is_none() {
-                            finding.suppressed = Some(exception.suppressed());
-                            finding.blocking = false;
-                        }
+        let mut applying = self.start(*policy);
+        for (index, finding) in findings.iter_mut().enumerate() {
+            let accepted = applying.accepts(index, &Thing::of(finding));
+            if let Some(exception) = accepted
+                && finding.suppressed.is_none()
+            {
+                finding.suppressed = Some(exception.suppressed());
+                finding.blocking = false;
+            }
+        }
+        applying.finish()
+    }
+}
+
+/// Exceptions that are being held against findings.
+#[derive(Clone, Debug)]
+pub struct Applying<'a> {
+    exceptions: &'a Exceptions,
+    policy: Policy,
+    seen: Vec<Seen>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    named: Vec<usize>,
+    undecided: Vec<String>,
+}
+
+impl<'a> Applying<'a> {
+    /// The exception that accepts a thing of a finding, the first one that names it and still holds. That
+    /// every one that names it is in use is remembered; `index` is the finding's place in the caller's list.
+    pub fn accepts(&mut self, index: usize, thing: &Thing<'_>) -> Option<&'a Exception> {
+        let mut accepting = None;
+        for (exception, seen) in self.exceptions.list.iter().zip(&mut self.seen) {
+            match exception.what.names(thing) {
+                Match::No => {}
+                Match::Undecided(why) if seen.undecided.contains(&why) => {}
+                Match::Undecided(why) => seen.undecided.push(why),
+                Match::Yes => {
+                    if seen.named.last() != Some(&index) {
+                        seen.named.push(index);
+                    }
+                    if accepting.is_none() && exception.holds_on(self.policy.today) {
+                        accepting = Some(exception);
                     }
                 }
             }
-            let left = days_between(policy.today, exception.expires);
+        }
+        accepting
+    }
+
+    /// What became of each exception.
+    #[must_use]
+    pub fn finish(self) -> Applied {
+        let uses = self.exceptions.list.iter().zip(self.seen);
+        let uses = uses.map(|(exception, Seen { named, undecided })| {
+            let holds = exception.holds_on(self.policy.today);
+            let left = days_between(self.policy.today, exception.expires);
             let standing = match (holds, named.is_empty()) {
                 (false, _) => Standing::Expired,
                 (true, true) => Standing::Unused,
-                (true, false) if left < i64::from(policy.notice_days) => Standing::NearExpiry(left),
+                (true, false) if left < i64::from(self.policy.notice_days) => {
+                    Standing::NearExpiry(left)
+                }
                 (true, false) => Standing::Holds,
             };
-            uses.push(Use {
+            Use {
                 exception: exception.clone(),
                 standing,
                 findings: named,
                 undecided,
-            });
+            }
+        });
+        Applied {
+            uses: uses.collect(),
         }
-        Applied { uses }
     }
 }
 

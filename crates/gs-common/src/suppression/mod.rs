@@ -23,7 +23,7 @@ use jiff::civil::Date;
 use crate::report::Place;
 use crate::versions::Range;
 
-pub use apply::{Applied, Match, Standing, Use};
+pub use apply::{Applied, Applying, Match, Standing, Thing, Use};
 pub use glob::Glob;
 pub use origin::{Loaded, Origin};
 pub use read::read;

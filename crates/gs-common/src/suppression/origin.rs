@@ -68,12 +68,28 @@ impl Origin {
     /// The file cannot be read, or the base is not known to this clone. A file that the base does not have
     /// is no error: there is no exception yet, and a note says so.
     pub fn load(&self, path: &Path) -> Result<Loaded, ConfigError> {
-        let Self::Base { name, candidates } = self else {
-            return Ok(Loaded {
+        self.read(path, LARGEST, false)
+    }
+
+    /// The same for a file that the pipeline may have made or fetched itself, such as a supplier's VEX
+    /// document: one that git does not track is read as it lies there. A larger file is refused.
+    ///
+    /// # Errors
+    /// As [`Origin::load`].
+    pub fn load_made(&self, path: &Path, largest: u64) -> Result<Loaded, ConfigError> {
+        self.read(path, largest, true)
+    }
+
+    fn read(&self, path: &Path, largest: u64, made: bool) -> Result<Loaded, ConfigError> {
+        let as_it_lies = || {
+            Ok(Loaded {
                 name: path.display().to_string(),
-                text: read_text(path, LARGEST)?,
+                text: read_text(path, largest)?,
                 notes: Vec::new(),
-            });
+            })
+        };
+        let Self::Base { name, candidates } = self else {
+            return as_it_lies();
         };
         let (folder, inside) = split(path);
         let git = Git { folder: &folder };
@@ -95,7 +111,10 @@ impl Origin {
         })?;
         let shown = format!("{name}:{}", path.display());
         let here = std::fs::read(path).ok();
-        let there = git.blob(&format!("{commit}:./{inside}"))?;
+        let there = git.blob(&format!("{commit}:./{inside}"), largest)?;
+        if made && there.is_none() && here.is_some() && !git.tracks(&inside)? {
+            return as_it_lies();
+        }
         let mut loaded = Loaded {
             name: shown,
             text: String::new(),
@@ -199,8 +218,20 @@ impl Git<'_> {
         Ok((output.status.success() && !text.is_empty()).then_some(text))
     }
 
+    /// Whether a file is part of what is checked out.
+    fn tracks(&self, inside: &str) -> Result<bool, ConfigError> {
+        let output = self.run(&[
+            "--literal-pathspecs",
+            "ls-files",
+            "--error-unmatch",
+            "--",
+            inside,
+        ])?;
+        Ok(output.status.success())
+    }
+
     /// The bytes of a file in a commit, as they are stored; `None` where there is none.
-    fn blob(&self, name: &str) -> Result<Option<Vec<u8>>, ConfigError> {
+    fn blob(&self, name: &str, largest: u64) -> Result<Option<Vec<u8>>, ConfigError> {
         let object = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", name])?;
         if !object.status.success() {
             return Ok(None);
@@ -211,8 +242,8 @@ impl Git<'_> {
             .trim()
             .parse()
             .unwrap_or(0);
-        if bytes > LARGEST {
-            let limit = crate::units::show_size(LARGEST);
+        if bytes > largest {
+            let limit = crate::units::show_size(largest);
             return Err(
                 ConfigError::new(format!("the base's exceptions are larger than {limit}"))
                     .hint("name the right file"),

@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use toml::de::DeTable;
 
 use super::{Exception, Exceptions, Form, Key, Policy, SCHEMA, What};
-use crate::config::fields::{Fields, File, Item};
-use crate::config::{ConfigError, did_you_mean, toml_error};
+use crate::config::fields::{self, Fields, File, Item};
+use crate::config::{ConfigError, did_you_mean};
 use crate::versions::{Range, normal_name};
 
 /// A reason is a sentence or two.
@@ -28,7 +28,7 @@ pub fn read(
         name: name.to_owned(),
         text: text.to_owned(),
     };
-    let root = DeTable::parse(&file.text).map_err(|error| toml_error(name, text, &error))?;
+    let root = fields::parse(&file)?;
     let fields = Fields::new(&file, root.get_ref(), root.span());
     if let Some(schema) = fields.get("schema")
         && schema.text()? != SCHEMA

@@ -7,7 +7,9 @@ use std::process::Command;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
-use super::{Applied, Form, Key, Match, Origin, Policy, Standing, init_text, read, schema_text};
+use super::{
+    Applied, Form, Key, Match, Origin, Policy, Standing, Thing, init_text, read, schema_text,
+};
 use crate::finding::{Finding, Package, Spot};
 
 const FORM: Form = Form {
@@ -436,6 +438,13 @@ fn a_change_cannot_excuse_itself() {
     assert_eq!(Origin::of(Some("."), &variables), Origin::WorkTree);
     assert_eq!(Origin::of(None, &BTreeMap::new()), Origin::WorkTree);
     assert_eq!(Origin::WorkTree.load(&own).unwrap().text, "# own\n");
+
+    // What the pipeline makes is no part of the change; what the change brings is.
+    let made = Origin::of(None, &variables).load_made(&own, 100).unwrap();
+    assert_eq!((made.text.as_str(), made.notes.len()), ("# own\n", 0));
+    git(folder, &["add", "own.toml"]);
+    let brought = Origin::of(None, &variables).load_made(&own, 100).unwrap();
+    assert!(brought.text.is_empty() && brought.notes.len() == 1);
 }
 
 #[test]
@@ -513,7 +522,7 @@ proptest! {
         let _ = exceptions.apply(&mut after, &policy);
         prop_assert_eq!(after.len(), findings.len());
         for (before, mut after) in findings.into_iter().zip(after) {
-            let named = exceptions.list[0].what.names(&before) == Match::Yes;
+            let named = exceptions.list[0].what.names(&Thing::of(&before)) == Match::Yes;
             prop_assert_eq!(after.suppressed.is_some(), named && day <= 25);
             prop_assert_eq!(after.blocking, after.suppressed.is_none());
             after.suppressed = None;
