@@ -12,10 +12,13 @@ use gs_common::secret::Secret;
 use jiff::Timestamp;
 
 use crate::formats::{Row, Verification};
-use crate::value::{Key, aws_pair, is_aws_id, is_aws_secret};
+use crate::value::{Key, is_aws_id, is_aws_secret, parts};
 
 /// The halves of an AWS pair stand at most so many lines apart.
 const PAIR_WITHIN_LINES: u32 = 4;
+
+/// So many rows after a row are compared with it.
+const MOST_NEIGHBOURS: usize = 64;
 
 /// A value that is contained in another counts as the same from this length.
 const SHORTEST_CONTAINED: usize = 8;
@@ -98,9 +101,8 @@ impl Readings {
         let mut fingerprints = Vec::new();
         for text in std::iter::once(value).chain(&row.others) {
             fingerprints.push(key.fingerprint(text.expose()));
-            if let Some((_, secret)) = aws_pair(text.expose()) {
-                fingerprints.push(key.fingerprint(secret));
-            }
+            let parts = parts(text.expose());
+            fingerprints.extend(parts.iter().map(|part| key.fingerprint(part)));
         }
         let mut seen = BTreeSet::new();
         fingerprints.retain(|one| seen.insert(one.clone()));
@@ -122,7 +124,8 @@ fn join_neighbours(rows: &[Row], sets: &mut Sets) {
     for members in by_file.values_mut() {
         members.sort_by_key(|index| rows[*index].line);
         for (at, &one) in members.iter().enumerate() {
-            for &other in &members[at + 1..] {
+            // A line of a million columns may have more rows than can be compared with each other.
+            for &other in members[at + 1..].iter().take(MOST_NEIGHBOURS) {
                 let apart = distance(&rows[one], &rows[other]);
                 if apart > PAIR_WITHIN_LINES {
                     break;
@@ -189,18 +192,16 @@ fn incident(members: &[usize], rows: &[Row], readings: &[Readings]) -> Incident 
     let places: BTreeSet<Spot> = members.iter().map(|index| spot(&rows[*index])).collect();
     let times = || members.iter().filter_map(|index| rows[*index].at);
     let verification = members.iter().map(|index| rows[*index].verification).max();
-    let mut values: Vec<Secret> = Vec::new();
-    for index in &members {
-        let row = &rows[*index];
+    let mut values: BTreeSet<String> = BTreeSet::new();
+    for row in members.iter().map(|index| &rows[*index]) {
         if !row.is_redacted() {
             for value in row.value.iter().chain(&row.others) {
-                if !values.contains(value) {
-                    values.push(value.clone());
+                if values.insert(value.expose().to_owned()) {
+                    values.extend(parts(value.expose()));
                 }
             }
         }
     }
-    values.sort_by(|a, b| a.expose().cmp(b.expose()));
     Incident {
         fingerprint: readings[main]
             .fingerprints
@@ -218,7 +219,7 @@ fn incident(members: &[usize], rows: &[Row], readings: &[Readings]) -> Incident 
         last_seen: times().max(),
         in_head: None,
         is_weak: members.iter().any(|index| rows[*index].is_redacted()),
-        values,
+        values: values.into_iter().map(Secret::new).collect(),
     }
 }
 

@@ -15,6 +15,9 @@ const DOMAIN: &str = "gs.secret";
 /// The key where none is configured. Everybody knows it.
 const PUBLIC_KEY: &[u8] = b"gs.secret-scan/v1: no key of its own";
 
+/// A password counts as a secret of its own from this length.
+const SHORTEST_PASSWORD: usize = 8;
+
 /// The fewest characters of a text that is taken for base64 of something else.
 const SHORTEST_ENCODED: usize = 16;
 
@@ -97,7 +100,92 @@ pub fn normalise(value: &str) -> String {
     if let Some((id, _)) = aws_pair(&text) {
         return id.to_owned();
     }
+    if let Some(address) = Address::of(&text) {
+        return address.normal();
+    }
     text
+}
+
+/// The parts of a value that are secrets by themselves: the second half of an AWS pair, the password in
+/// an address. A short password stands in many addresses that have nothing to do with each other.
+#[must_use]
+pub fn parts(value: &str) -> Vec<String> {
+    let text = unquoted(value);
+    if let Some((_, secret)) = aws_pair(text) {
+        return vec![secret.to_owned()];
+    }
+    let password = Address::of(text).map(|address| address.password());
+    password
+        .into_iter()
+        .filter(|password| password.len() >= SHORTEST_PASSWORD)
+        .collect()
+}
+
+/// An address with user and password. Engines report it with or without path, options and port.
+struct Address<'a> {
+    scheme: &'a str,
+    user: &'a str,
+    password: &'a str,
+    host: &'a str,
+    port: Option<&'a str>,
+}
+
+impl<'a> Address<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
+        if scheme.is_empty() || !scheme.chars().all(letters) || text.contains(char::is_whitespace) {
+            return None;
+        }
+        // A password may hold what ends a host, but no host holds an `@`.
+        let (account, rest) = rest.rsplit_once('@')?;
+        let (user, password) = account.split_once(':')?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let place = rest.get(..end)?;
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (host, Some(port))
+            }
+            _ => (place, None),
+        };
+        (!password.is_empty() && !host.is_empty()).then_some(Self {
+            scheme,
+            user,
+            password,
+            host,
+            port,
+        })
+    }
+
+    fn password(&self) -> String {
+        percent_encoding::percent_decode_str(self.password)
+            .decode_utf8_lossy()
+            .into_owned()
+    }
+
+    /// Scheme, account, host, and a port that is not the usual one.
+    fn normal(&self) -> String {
+        let scheme = self.scheme.to_ascii_lowercase();
+        let scheme = match scheme.split_once('+') {
+            // `postgresql+asyncpg` names the driver, too.
+            Some((scheme, _)) if !scheme.is_empty() => scheme,
+            _ => scheme.as_str(),
+        };
+        let (scheme, usual) = match scheme {
+            "postgres" | "postgresql" => ("postgres", "5432"),
+            "mysql" | "mariadb" => ("mysql", "3306"),
+            "mongodb" => (scheme, "27017"),
+            "redis" => (scheme, "6379"),
+            "amqp" => (scheme, "5672"),
+            "http" => (scheme, "80"),
+            "https" => (scheme, "443"),
+            _ => (scheme, ""),
+        };
+        let port = self.port.filter(|port| *port != usual && !port.is_empty());
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        let (user, password, host) = (self.user, self.password(), self.host.to_ascii_lowercase());
+        format!("{scheme}://{user}:{password}@{host}{port}")
+    }
 }
 
 fn unquoted(text: &str) -> &str {
@@ -222,6 +310,25 @@ mod tests {
         same(&pem("\n"), &pem("\r\n"));
         same(&pem("\n"), &pem("\\n"));
         same(&pem("\n"), pem("\n").trim_end());
+    }
+
+    #[test]
+    fn forms_of_one_address_are_one() {
+        let at = |rest: &str| format!("{}://trader:{}@{rest}", "postgres", "long%2Fpassword");
+        same(
+            &at("db.example.com:5432"),
+            &at("DB.example.com/trading?sslmode=require"),
+        );
+        same(&at("h"), &at("h").replace("postgres", "postgresql+asyncpg"));
+        differ(&at("h:5433"), &at("h"));
+        differ(&at("h"), &at("other"));
+        assert_eq!(parts(&at("h")), ["long/password"]);
+        assert!(parts("https://hooks.example.com/a/b").is_empty());
+        assert!(parts("redis://u:short@h").is_empty());
+        differ(
+            "https://hooks.example.com/a/b",
+            "https://hooks.example.com/a/c",
+        );
     }
 
     #[test]

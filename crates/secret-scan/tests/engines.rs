@@ -65,7 +65,7 @@ fn history(world: &mut World) -> Vec<Planted> {
     let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"caf\xe9.pem");
     world.commit(name, format!("{key}\n"));
 
-    let password = plant("password", &noise(5, 24, LETTERS), true);
+    let password = plant("password", &noise(55, 24, LETTERS), true);
     world.commit("settings.py", format!("DB_PASSWORD = \"{password}\"\n"));
 
     let token = plant("github token, in base64", &github_token(6), true);
@@ -152,7 +152,7 @@ fn every_planted_secret_is_found_once_and_shown_nowhere() {
     let mut world = World::new();
     let planted = history(&mut world);
     world.with_real();
-    let faces = ["junit", "markdown", "html", "prometheus"];
+    let faces = ["junit", "markdown", "html", "sarif", "prometheus"];
     let places: Vec<String> = faces
         .iter()
         .map(|face| format!("{face}={}", world.path(face).display()))
