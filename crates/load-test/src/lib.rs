@@ -1,3 +1,8 @@
 //! Do the three personas get their answers in time, at 100 users or at a rate?
 
+pub mod compare;
+pub mod hlog;
+pub mod import;
+pub mod merge;
 pub mod result;
+pub mod shard;
