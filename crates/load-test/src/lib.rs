@@ -4,5 +4,6 @@ pub mod compare;
 pub mod hlog;
 pub mod import;
 pub mod merge;
+pub mod persona;
 pub mod result;
 pub mod shard;
