@@ -231,6 +231,14 @@ pub fn read(bytes: &[u8]) -> Result<Log, Unreadable> {
         Unreadable::new("it has no end: the run or the copy was cut short")
             .hint("run the shard again, or copy the file again")
     };
+    // First, so that a log that was cut costs no memory.
+    if !text
+        .lines()
+        .next_back()
+        .is_some_and(|last| last.starts_with(END) && last.ends_with(']'))
+    {
+        return Err(cut());
+    }
     let mut lines = text.lines().enumerate().skip(1);
     let head = lines
         .find_map(|(_, line)| line.strip_prefix(HEAD.0))

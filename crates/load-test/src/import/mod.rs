@@ -6,7 +6,7 @@
 //! its reason, and the size of a file is bounded.
 
 pub mod csv;
-//pub mod har;
+pub mod har;
 pub mod k6;
 pub mod locust;
 pub mod pytest;
@@ -140,3 +140,6 @@ fn unknown() -> Unreadable {
         "name a JSON report or an .hlog of load-test, a Locust stats CSV, a k6 summary, or a pytest-benchmark JSON",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -343,6 +343,8 @@ fn lines_that_are_lost_doubled_or_changed_are_refused() {
     assert!(fails(&broken).contains(&format!("line {}", tagged + 1)));
     let mut more = lines.clone();
     more.push(lines[tagged]);
+    assert!(fails(&more).contains("it has no end"));
+    more.push(lines[lines.len() - 1]);
     assert!(fails(&more).contains("follows the end"));
     assert!(
         fails(&["#[StartTime: 1 ]", "Tag=a,0,1,1,x"]).contains("not an interval log of load-test")

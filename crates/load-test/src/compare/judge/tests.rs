@@ -261,7 +261,7 @@ fn stored_equals_are_called_worse_no_more_often_than_promised() {
         ..Policy::default()
     };
     let mut random = fastrand::Rng::with_seed(8);
-    let alarms = (0..300)
+    let alarms = (0..1000)
         .filter(|_| {
             let mut one = || {
                 let times: Vec<(&str, f64)> = NAMES
@@ -274,8 +274,8 @@ fn stored_equals_are_called_worse_no_more_often_than_promised() {
             has(&stored(&base, &[one()], &policy), Change::Worse)
         })
         .count();
-    // 5% of 300 are 15; not more than 22 by chance.
-    assert!(alarms <= 22, "{alarms}");
+    // 5% of 1000 are 50; three standard deviations above are 71.
+    assert!(alarms <= 71, "{alarms}");
 }
 
 #[test]
