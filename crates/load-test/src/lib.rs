@@ -10,15 +10,21 @@
 //! server that stalls must not hide its own victims.
 
 pub mod args;
+pub mod compare;
 pub mod config;
 pub mod engine;
 mod entry;
+pub mod find_max;
 pub mod goal;
+pub mod hlog;
+pub mod import;
 pub mod judge;
+pub mod merge;
 pub mod persona;
 pub mod result;
 mod run;
 mod screen;
+pub mod shard;
 pub mod summary;
 pub mod verbs;
 
