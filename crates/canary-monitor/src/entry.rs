@@ -135,7 +135,7 @@ fn tested(args: &SelftestArgs, config: &Config, talk: &mut Talk) -> Result<Repor
             plan.len(),
             scenario.name
         ));
-        rows.push(selftest::row(scenario, world, args.runs, &config.policy));
+        rows.push(selftest::row(scenario, world, args, &config.policy));
     }
     Ok(selftest::report(&rows, args, started_at))
 }
