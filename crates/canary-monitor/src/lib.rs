@@ -10,6 +10,7 @@ pub mod charts;
 pub mod config;
 pub mod counts;
 mod entry;
+pub mod import;
 pub mod judge;
 pub mod observations;
 pub mod peers;
