@@ -6,6 +6,7 @@
 //! often ours is right. [`args`] is what was typed, [`config`] what is meant.
 
 pub mod args;
+pub mod backtest;
 pub mod charts;
 pub mod config;
 pub mod counts;
