@@ -17,6 +17,7 @@ pub mod observations;
 pub mod peers;
 pub mod replay;
 pub mod selftest;
+pub mod serve;
 pub mod simulate;
 pub mod source;
 
