@@ -249,6 +249,9 @@ pub struct SelftestArgs {
     /// Requests a second of each pod; without it 2, 20 and 200
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
+    /// Who judges; the stated bars are those of the sequential judge
+    #[arg(long, value_enum, default_value_t, value_name = "JUDGE")]
+    pub judge: Judge,
     /// Only scenarios whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub scenario: Option<String>,

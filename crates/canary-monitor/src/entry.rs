@@ -251,7 +251,7 @@ fn tested(args: &SelftestArgs, policy: &Policy, talk: &mut Talk) -> Result<Repor
             plan.len(),
             scenario.name
         ));
-        rows.push(selftest::row(scenario, world, args.runs, policy));
+        rows.push(selftest::row(scenario, world, args, policy));
     }
     Ok(selftest::report(&rows, args, started_at))
 }

@@ -76,7 +76,7 @@ pub fn of(
         findings: Vec::new(),
         inputs: Vec::new(),
         not_covered: run.not_covered(),
-        series: Vec::new(),
+        series: state.charts.series(),
         details: run.details(outcome),
         reason: code,
     }
@@ -246,15 +246,8 @@ impl Run<'_> {
         } else {
             check.verdict = Verdict::Inconclusive;
         }
-        if let (Some(legacy), Some(computed)) = (&self.state.legacy, self.computed) {
-            let theirs = legacy.decision();
-            check.evidence.push(Evidence {
-                label: "the plain rule".to_owned(),
-                text: format!(
-                    "{} at {:.0} s, {}; this judge says {}",
-                    theirs.verdict, theirs.at_seconds, theirs.sentence, computed.verdict
-                ),
-            });
+        if let (Some(legacy), Some(decision)) = (&self.state.legacy, &self.state.decision) {
+            check.evidence.push(legacy.evidence(decision));
         }
         check
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use gs_common::verdict::Verdict;
 
 use super::operator::{EXTEND_SECONDS, Order};
+use crate::charts::Charts;
 use crate::judge::{Decision, Policy, Watch, reason};
 use crate::log::{self, DecisionLine, HookLine, Line, Log, LogHeader, Recording};
 use crate::observations::{Scrape, Side};
@@ -40,6 +41,8 @@ pub struct State {
     pub hooks: Vec<HookLine>,
     /// The steps of the rollout; absent without any.
     pub steps: Option<Steps>,
+    /// Numbers over time.
+    pub charts: Charts,
     /// The guide's plain rule beside the judge, where that is wanted.
     pub legacy: Option<Legacy>,
     /// Runners that took the run over.
@@ -195,6 +198,7 @@ impl State {
             .then(|| Legacy::new(&header.policy, &header.observations));
         Self {
             watch: Watch::new(header.policy.clone(), &header.observations),
+            charts: Charts::new(&header.observations, &header.policy),
             header,
             legacy,
             decision: None,
@@ -566,6 +570,7 @@ impl State {
         }
         let decision = log::apply(&mut self.watch, line);
         self.decision = self.decision.take().or(decision);
+        self.charts.take(scrape, &self.watch);
         if let Some(legacy) = &mut self.legacy {
             legacy.step(scrape);
         }

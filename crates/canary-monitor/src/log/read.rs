@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{DecisionLine, Line, LogHeader, SCHEMA};
-use crate::observations::{self, Header, ReadError, Scrape};
+use crate::observations::{self, Header, Observations, ReadError, Scrape};
 
 /// A log or bare observations, read whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +16,20 @@ pub struct Recording {
     pub lines: Vec<Line>,
     /// Sentences about what could not be used.
     pub lost: Vec<String>,
-    /// Bytes up to the end of the last whole line.
+    /// Bytes of a log up to the end of its last whole line.
     pub whole_bytes: u64,
+}
+
+impl From<Observations> for Recording {
+    fn from(seen: Observations) -> Self {
+        Self {
+            header: seen.header,
+            log: None,
+            lines: seen.scrapes.into_iter().map(Line::Scrape).collect(),
+            lost: seen.lost,
+            whole_bytes: 0,
+        }
+    }
 }
 
 impl Recording {
@@ -60,14 +72,7 @@ impl Recording {
 pub fn read(text: &str) -> Result<Recording, ReadError> {
     let first = text.lines().find(|line| !line.trim().is_empty());
     if !first.is_some_and(is_log) {
-        let seen = observations::read(text)?;
-        return Ok(Recording {
-            header: seen.header,
-            log: None,
-            lines: seen.scrapes.into_iter().map(Line::Scrape).collect(),
-            lost: seen.lost,
-            whole_bytes: text.len() as u64,
-        });
+        return Ok(observations::read(text)?.into());
     }
     let mut reader = Reader::default();
     let mut lines = Vec::new();
