@@ -279,6 +279,10 @@ fn a_rollout_is_read_in_its_own_time() {
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
     let mut source = source(&line);
     let plan = plan(Timestamp::now(), 900.0);
+    // Until every pod has a series of its counter, whose name stands from then on.
+    while rollout.looks().iter().any(|look| look.requests() == 0) {
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
     let before = rollout.looks();
     let (look, renamed) = block(async {
         let prepared = source.prepare(&plan).await.unwrap();

@@ -54,10 +54,11 @@ impl Names {
         let prefix = requests
             .as_deref()
             .and_then(|name| name.strip_suffix("http_requests_total"))
-            .unwrap_or_default();
+            .unwrap_or_default()
+            .to_owned();
         let mut known = DURATIONS;
         known.sort_by_key(|name| {
-            name.strip_prefix(prefix)
+            name.strip_prefix(prefix.as_str())
                 .is_none_or(|rest| !rest.starts_with("http_"))
         });
         let bucket = |name: &str| has(&format!("{name}_bucket"));
@@ -65,6 +66,11 @@ impl Names {
             .duration
             .clone()
             .or_else(|| first_of(&known, &bucket));
+        // A library shows a counter from its first event on, and a histogram before it.
+        let requests = requests.or_else(|| {
+            let (prefix, _) = duration.as_deref()?.split_once("http_request_duration_")?;
+            Some(format!("{prefix}http_requests_total"))
+        });
         let duration = duration.unwrap_or_else(|| format!("{prefix}http_request_duration_seconds"));
         (
             requests.map(|requests| Self { requests, duration }),
@@ -157,6 +163,12 @@ mod tests {
             Some(own[0]),
             Some("goldensignals_http_request_duration_seconds"),
             true,
+        );
+        check(
+            &[own[1]],
+            Some(own[0]),
+            Some("goldensignals_http_request_duration_seconds"),
+            false,
         );
         check(&[], None, None, false);
     }

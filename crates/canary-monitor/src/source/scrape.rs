@@ -46,6 +46,8 @@ pub(super) struct ScrapeSource {
 #[derive(Debug, Default)]
 struct Pod {
     names: Option<Names>,
+    /// The counter was seen: from then on its name stands.
+    counted: bool,
     track: Track,
     /// By how many seconds its clock is ahead; frozen, so that start times do not tremble with it.
     ahead_seconds: Option<f64>,
@@ -173,13 +175,18 @@ impl ScrapeSource {
     /// Chooses the names of pods that have none yet.
     fn choose(&mut self, got: &[Got], notes: &mut Notes) {
         for ((pod, target), got) in self.pods.iter_mut().zip(&self.config.targets).zip(got) {
-            if let (None, Ok(read)) = (&pod.names, got) {
+            if let (false, Ok(read)) = (pod.counted, got) {
                 let (names, warnings) = Names::choose(&self.metrics, &|name| read.has(name));
                 for warning in warnings {
                     notes.add(target.side, &target.pod, warning);
                 }
                 // A name that was configured is no proof that it is there.
-                pod.names = names.filter(|names| read.has(&names.requests));
+                pod.names =
+                    names.filter(|names| read.has(&names.requests) || read.has(&names.bucket()));
+                pod.counted = pod
+                    .names
+                    .as_ref()
+                    .is_some_and(|names| read.has(&names.requests));
             }
         }
     }

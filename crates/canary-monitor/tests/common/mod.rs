@@ -1,4 +1,5 @@
 //! What the tests of sources share: a source made of a command line, and a judge that takes its looks.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
 

@@ -135,8 +135,9 @@ fn no_counter(id: &str, target: &Target, read: &Read, source: &ScrapeSource) -> 
         .filter(|(_, kind)| *kind == "counter")
         .map(|(name, _)| name.as_str())
         .collect();
-    let first = wanted.split(" or ").next().unwrap_or_default();
-    let near = gs_common::config::did_you_mean(first, counters.iter().copied());
+    let near = wanted
+        .split(" or ")
+        .find_map(|name| gs_common::config::did_you_mean(name, counters.iter().copied()));
     let near = near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
     let check = bad(
         id,
