@@ -32,8 +32,10 @@ pub fn open(config: &SourceConfig) -> Result<AnySource, ConfigError> {
                 "name --prometheus URL, or each pod's page: --scrape canary=URL --scrape stable=URL",
             ));
         }
-        Some(Kind::Prometheus(_)) => Counters::Prometheus(Box::new(PrometheusSource {})),
-        Some(Kind::Scrape(_)) => Counters::Scrape(Box::new(ScrapeSource {})),
+        Some(Kind::Prometheus(prometheus)) => {
+            Counters::Prometheus(Box::new(PrometheusSource::new(prometheus, config)))
+        }
+        Some(Kind::Scrape(scrape)) => Counters::Scrape(Box::new(ScrapeSource::new(scrape, config))),
     };
     Ok(AnySource { counters })
 }

@@ -9,9 +9,15 @@ mod access;
 mod any;
 pub mod args;
 pub mod config;
-mod prometheus;
+mod counters;
+pub mod diagnosis;
+pub mod exposition;
+mod fetch;
+mod names;
+mod notes;
+pub mod prometheus;
 mod scrape;
-mod selector;
+pub mod selector;
 mod sigv4;
 
 use gs_common::report::Check;
