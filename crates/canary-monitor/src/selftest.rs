@@ -37,7 +37,7 @@ pub fn judge_one(scenario: &Scenario, world: &World, judge: Judge, policy: &Poli
         scrapes,
         lost: Vec::new(),
     };
-    crate::replay::decide(&seen, judge, policy).0
+    crate::replay::decide(&seen.into(), judge, policy).0
 }
 
 /// Judges a scenario so often, from seeds that follow from `seed`.

@@ -4,8 +4,8 @@
 //! In reading order: [`verdict`] and [`exit`] say what a judgement is, [`finding`] what is wrong at a
 //! place, [`report`] is the one value that every tool's `run` returns, [`render`] turns it into its faces and [`sink`] puts those in
 //! their places. [`config`], [`cli`], [`units`], [`secret`] and [`redact`] are what a tool reads
-//! and must not print; [`mod@file`] writes whole files or none; [`http`] and [`backoff`] are how it
-//! asks the network.
+//! and must not print; [`mod@file`] writes whole files or none; [`process`] runs other programs; [`http`]
+//! and [`backoff`] are how it asks the network.
 //!
 //! Nothing in this crate prints or ends the process: callers own both streams.
 
@@ -16,6 +16,7 @@ pub mod exit;
 pub mod file;
 pub mod finding;
 pub mod http;
+pub mod process;
 pub mod redact;
 pub mod render;
 pub mod report;

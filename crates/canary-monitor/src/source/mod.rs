@@ -2,9 +2,30 @@
 //!
 //! A source knows the world and concludes nothing. What it could not see it says; what it did not see
 //! is absent in the [`Scrape`], never zero.
+//!
+//! [`args`] is what was typed, [`config`] what is meant, [`open`] makes a source of it.
+
+mod access;
+mod any;
+pub mod args;
+pub mod config;
+mod counters;
+pub mod diagnosis;
+pub mod exposition;
+mod fetch;
+mod names;
+mod notes;
+pub mod prometheus;
+mod scrape;
+pub mod selector;
+mod sigv4;
 
 use gs_common::report::Check;
 use jiff::Timestamp;
+
+pub use any::{AnySource, open};
+pub use args::SourceArgs;
+pub use config::SourceConfig;
 
 use crate::observations::{Header, Scrape};
 
