@@ -265,6 +265,56 @@ fn connections_may_be_fresh() {
     assert_eq!((opened(&fresh), fresh.total("failures")), (40, 0));
 }
 
+/// A server that closes every connection after one answer, and says so only by doing it.
+fn closing() -> std::net::SocketAddr {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 2048];
+                if stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    let _ = stream
+                        .write_all(b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{}");
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_server_that_closes_after_each_answer_is_asked_again() {
+    let url = format!("http://{}", closing());
+    for model in [["--users", "4"], ["--rate", "40"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = personas(folder.path(), SIMPLE);
+        let run = run(&[
+            &url,
+            model[0],
+            model[1],
+            "--ramp",
+            "0s",
+            "--duration",
+            "2s",
+            "--personas",
+            &path,
+            "--goal",
+            "mean<5s",
+        ]);
+        assert_eq!(
+            (run.code, run.total("failures")),
+            (0, 0),
+            "{}",
+            run.report["details"]["errors"]
+        );
+        assert!(run.total("requests") > 50, "{}", run.text("summary"));
+        let opened = run.report["details"]["generator"]["connections_opened"].as_u64();
+        assert_eq!(opened, Some(run.total("requests")));
+    }
+}
+
 /// A persona that holds a WebSocket.
 const LIVE: &str = r#"
 [[personas]]
