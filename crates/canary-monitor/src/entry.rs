@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::args::{Cli, ReplayArgs, SelftestArgs, Verb};
 use crate::config::Config;
 use crate::judge::Policy;
-use crate::{attend, doctor, live, replay, selftest};
+use crate::{attend, doctor, live, replay, selftest, verbs};
 
 /// The environment's variables.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -50,8 +50,17 @@ fn say_early(early: &Early, variables: &Variables) -> Exit {
 }
 
 fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
+    let with_html;
+    let plain = OutputArgs::default();
     let output = match &cli.verb {
         None => &cli.run.output,
+        Some(Verb::Report(args)) => {
+            with_html = verbs::with_html(args);
+            &with_html
+        }
+        Some(Verb::Backtest(args)) => &args.output,
+        Some(Verb::Serve(args)) => &args.output,
+        Some(Verb::Import(_)) => &plain,
         Some(Verb::Replay(args)) => &args.output,
         Some(Verb::Watch(args)) => &args.output,
         Some(Verb::Doctor(args)) => &args.output,
@@ -75,6 +84,24 @@ fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
             let policy = outside.policy(&args.policy, talk)?;
             let report = tested(args, &policy, talk)?;
             Ok(outside.finish(report, &Redactor::new(), sinks, talk))
+        }),
+        Some(Verb::Report(args)) => judged(&outside, |sinks, talk| {
+            let policy = outside.policy(&args.policy, talk)?;
+            let report = verbs::report(args, &policy)?;
+            Ok(outside.finish(report, &Redactor::new(), sinks, talk))
+        }),
+        Some(Verb::Backtest(args)) => judged(&outside, |sinks, talk| {
+            let policy = outside.policy(&args.policy, talk)?;
+            let report = verbs::backtest(args, &policy, talk)?;
+            Ok(outside.finish(report, &Redactor::new(), sinks, talk))
+        }),
+        Some(Verb::Serve(args)) => {
+            let mut talk = outside.talk(Redactor::new());
+            in_runtime(verbs::serve(args, &mut talk, interrupted()))
+        }
+        Some(Verb::Import(args)) => verbs::import(args).and_then(|(section, any)| {
+            say(|out| out.write_all(section.as_bytes()))?;
+            Ok(if any { Exit::Good } else { Exit::NoVerdict })
         }),
         Some(Verb::Watch(args)) => attend::command(args, &outside),
         Some(Verb::Doctor(args)) => doctor::command(args, &outside),
@@ -217,11 +244,16 @@ fn say(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Exit
 }
 
 fn replayed(args: &ReplayArgs, policy: &Policy) -> Result<Report, ConfigError> {
+    let how = replay::How {
+        judge: args.judge,
+        recorded_policy: args.recorded_policy,
+        legacy_view: args.legacy_view,
+    };
     let started_at = Timestamp::now();
     let replayed = args
         .files
         .iter()
-        .map(|path| replay::file(path, args.judge, policy, args.recorded_policy))
+        .map(|path| replay::file(path, how, policy))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(replay::report(&replayed, args.judge, started_at))
 }
