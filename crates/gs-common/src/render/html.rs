@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::cause::causes;
+use super::chart::charts;
+use super::findings::{self, State};
 use super::text::{counted, millis, visible};
+use crate::finding::{Finding, Severity};
 use crate::redact::Redacted;
 use crate::report::{Check, Report};
 use crate::verdict::Verdict;
@@ -50,8 +53,9 @@ fn page(report: &Report) -> Markup {
                 main {
                     (likely_causes(report))
                     (next_steps(report))
+                    (found(report))
                     (checks(report))
-                    (series(report))
+                    (charts(&report.series))
                     (not_covered(report))
                 }
                 footer { "Report " code { (report.schema) } ", made by " (report.tool.name) ". Times are UTC." }
@@ -136,6 +140,64 @@ fn checks(report: &Report) -> Markup {
     }
 }
 
+/// Findings by what became of them. Without scripts all are shown, and the boxes are not there.
+fn found(report: &Report) -> Markup {
+    html! {
+        @if let Some(told) = findings::told(report) {
+            section {
+                h2 { (told) }
+                fieldset.severities hidden {
+                    legend { "Show" }
+                    @for severity in Severity::ALL {
+                        @let count = report.findings.iter().filter(|finding| finding.severity == severity).count();
+                        @if count > 0 {
+                            label class=(severity.as_str()) {
+                                input type="checkbox" name="severity" value=(severity.as_str()) checked;
+                                " " (severity) " " b { (count) }
+                            }
+                        }
+                    }
+                }
+                @for state in State::ALL {
+                    @let ranked = findings::ranked(report, state);
+                    @if !ranked.is_empty() {
+                        h3 { (state.as_str()) " (" (ranked.len()) ")" }
+                        @for finding in ranked { (finding_row(finding, state)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn finding_row(finding: &Finding, state: State) -> Markup {
+    let severity = finding.severity.as_str();
+    let aliases = findings::aliases(finding);
+    html! {
+        details class={ "finding " (state.as_str()) " " (severity) } data-severity=(severity) id={ "finding-" (finding.fingerprint) } {
+            summary {
+                span.severity { (severity) }
+                span.name {
+                    b { (visible(&finding.rule)) } " " code { (visible(&findings::package(finding))) }
+                    span.title { (visible(&finding.title)) }
+                }
+            }
+            @if let Some(message) = &finding.message { p.message { (visible(message)) } }
+            @for advice in &finding.advice { p { (visible(advice)) } }
+            dl {
+                @if state == State::Suppressed { dt { "accepted" } dd { (visible(&findings::suppression(finding))) } }
+                @if let Some(link) = findings::link(&finding.rule) { dt { "advisory" } dd { a href=(link) rel="noreferrer" { (finding.rule) } } }
+                @if !aliases.is_empty() { dt { "also" } dd { (visible(&aliases.join(", "))) } }
+                @for place in findings::places(finding) {
+                    dt { "place" } dd { code { (visible(&place.to_string())) } }
+                }
+                @if !finding.sources.is_empty() { dt { "found by" } dd { (visible(&finding.sources.join(", "))) } }
+                dt { "identity" } dd { code { (finding.fingerprint) } }
+            }
+        }
+    }
+}
+
 fn row(check: &Check, longest: f64) -> Markup {
     let verdict = check.verdict.as_str();
     html! {
@@ -210,52 +272,6 @@ fn waterfall(check: &Check, longest: f64) -> Markup {
                     title { (name.replace('_', " ")) " " (millis(*ms)) }
                 }
             }
-        }
-    }
-}
-
-fn series(report: &Report) -> Markup {
-    html! {
-        @for series in report.series.iter().filter(|series| series.points.len() > 1) {
-            section {
-                h2 { (visible(&series.name)) " (" (series.unit) ")" }
-                (chart(&series.points))
-            }
-        }
-    }
-}
-
-fn chart(points: &[(f64, Option<f64>)]) -> Markup {
-    let end = points
-        .iter()
-        .map(|point| point.0)
-        .fold(f64::EPSILON, f64::max);
-    let top = points
-        .iter()
-        .filter_map(|point| point.1)
-        .fold(f64::EPSILON, f64::max);
-    let mut path = String::new();
-    let mut pen_up = true;
-    for (at, value) in points {
-        match value {
-            Some(value) => {
-                let command = if pen_up { 'M' } else { 'L' };
-                path.push_str(&format!(
-                    "{command}{:.1} {:.1} ",
-                    at / end * 600.0,
-                    100.0 - value / top * 95.0
-                ));
-                pen_up = false;
-            }
-            None => pen_up = true,
-        }
-    }
-    html! {
-        svg.chart viewBox="0 0 600 110" role="img" aria-label={ "from 0 to " (format!("{end:.0}")) " s, highest " (format!("{top:.1}")) } {
-            path d=(path.trim_end()) {}
-            text x="0" y="10" { (format!("{top:.1}")) }
-            text x="0" y="109" { "0 s" }
-            text x="600" y="109" text-anchor="end" { (format!("{end:.0} s")) }
         }
     }
 }
