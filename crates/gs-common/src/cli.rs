@@ -23,8 +23,8 @@ use crate::redact::Redactor;
 pub struct OutputArgs {
     /// A face of the report and its place; may be repeated, `-` or no path is stdout
     ///
-    /// FORMAT is one of human, json, junit, markdown, github, html, prometheus, tap. Without a
-    /// face for stdout, the human one goes there.
+    /// FORMAT is one of human, json, junit, markdown, github, html, prometheus, tap,
+    /// sarif. Without a face for stdout, the human one goes there.
     #[arg(long, short = 'o', value_name = "FORMAT[=PATH]")]
     pub output: Vec<String>,
     /// A verdict of `warn` ends with exit code 1

@@ -8,7 +8,7 @@ use crate::cli::{OutputArgs, Talk};
 use crate::exit::Exit;
 use crate::file::{FileError, write_atomic};
 use crate::redact::{Redacted, Redactor};
-use crate::render::{Format, Look, escape_data, render, within};
+use crate::render::{Format, Look, escape_data, left_out, render, within};
 use crate::report::Report;
 use crate::verdict::Verdict;
 
@@ -161,6 +161,15 @@ pub fn deliver(
             }
         };
         problems.extend(written.err());
+    }
+    if sinks
+        .faces
+        .iter()
+        .any(|(format, _)| *format == Format::Sarif)
+        && let Ok(Some(told)) = left_out(&report)
+    {
+        // Nobody listens any more: the file itself says it too.
+        let _ = writeln!(stderr, "warning: {told}");
     }
     if let Some(actions) = actions {
         let told = if sinks.stdout_is_for_people() {
@@ -408,9 +417,9 @@ mod tests {
                 .contains("did you mean `json`?")
         );
         assert!(
-            parse(&["sarif"])
+            parse(&["yaml"])
                 .unwrap_err()
-                .contains("unknown format `sarif`")
+                .contains("unknown format `yaml`")
         );
         assert!(parse(&["json="]).unwrap_err().contains("no path"));
     }

@@ -3,9 +3,11 @@
 //! [`Project`] is the file `goldensignals.toml`; [`Settings`] resolves one tool's values with the
 //! order flag over `GS_*` variable over file over default, and remembers the origin of each for
 //! `TOOL config`. [`ConfigError`] is the one form of every complaint about a file: what, where, why
-//! and what to do; [`toml_error`] makes it of a TOML error, for suites and personas alike.
+//! and what to do; [`toml_error`] makes it of a TOML error, and [`fields`] reads a table key by key, for
+//! suites, personas and exceptions alike.
 
 mod error;
+pub mod fields;
 mod project;
 mod settings;
 

@@ -206,8 +206,22 @@ impl Client {
         url: &Url,
         limits: Limits,
     ) -> Result<(Stream, Connection, Phases), Failure> {
+        self.open_for(url, limits, true).await
+    }
+
+    /// The same for a caller that speaks HTTP itself: unless `http1`, HTTP/2 is offered too, and
+    /// the connection says what was chosen.
+    ///
+    /// # Errors
+    /// No connection came about within the limits.
+    pub async fn open_for(
+        &self,
+        url: &Url,
+        limits: Limits,
+        http1: bool,
+    ) -> Result<(Stream, Connection, Phases), Failure> {
         let began = Instant::now();
-        let route = Route::of(&self.shared, url, true).map_err(|why| local(began, why))?;
+        let route = Route::of(&self.shared, url, http1).map_err(|why| local(began, why))?;
         let until = began + limits.connect.min(limits.total);
         let mut dialled = dial(&self.shared, &route, true, until).await?;
         dialled.phases.total = began.elapsed();

@@ -205,6 +205,19 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// What hyper's error means while waiting for the head of an answer, for callers that drive a
+    /// connection themselves.
+    #[must_use]
+    pub fn of_head(error: &hyper::Error) -> Self {
+        classify::hyper_error(error, Phase::Head)
+    }
+
+    /// What hyper's error means while reading a body.
+    #[must_use]
+    pub fn of_body(error: &hyper::Error) -> Self {
+        classify::hyper_error(error, Phase::Body)
+    }
+
     /// Whether the target was never reached, so that nothing is known of it.
     #[must_use]
     pub fn target_unknown(self) -> bool {

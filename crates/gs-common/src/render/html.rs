@@ -6,7 +6,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::cause::causes;
 use super::chart::charts;
+use super::findings::{self, State};
 use super::text::{counted, millis, visible};
+use crate::finding::{Finding, Severity};
 use crate::redact::Redacted;
 use crate::report::{Check, Report};
 use crate::verdict::Verdict;
@@ -51,6 +53,7 @@ fn page(report: &Report) -> Markup {
                 main {
                     (likely_causes(report))
                     (next_steps(report))
+                    (found(report))
                     (checks(report))
                     (charts(&report.series))
                     (not_covered(report))
@@ -132,6 +135,64 @@ fn checks(report: &Report) -> Markup {
                 div.checks {
                     @for check in &report.checks { (row(check, longest)) }
                 }
+            }
+        }
+    }
+}
+
+/// Findings by what became of them. Without scripts all are shown, and the boxes are not there.
+fn found(report: &Report) -> Markup {
+    html! {
+        @if let Some(told) = findings::told(report) {
+            section {
+                h2 { (told) }
+                fieldset.severities hidden {
+                    legend { "Show" }
+                    @for severity in Severity::ALL {
+                        @let count = report.findings.iter().filter(|finding| finding.severity == severity).count();
+                        @if count > 0 {
+                            label class=(severity.as_str()) {
+                                input type="checkbox" name="severity" value=(severity.as_str()) checked;
+                                " " (severity) " " b { (count) }
+                            }
+                        }
+                    }
+                }
+                @for state in State::ALL {
+                    @let ranked = findings::ranked(report, state);
+                    @if !ranked.is_empty() {
+                        h3 { (state.as_str()) " (" (ranked.len()) ")" }
+                        @for finding in ranked { (finding_row(finding, state)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn finding_row(finding: &Finding, state: State) -> Markup {
+    let severity = finding.severity.as_str();
+    let aliases = findings::aliases(finding);
+    html! {
+        details class={ "finding " (state.as_str()) " " (severity) } data-severity=(severity) id={ "finding-" (finding.fingerprint) } {
+            summary {
+                span.severity { (severity) }
+                span.name {
+                    b { (visible(&finding.rule)) } " " code { (visible(&findings::package(finding))) }
+                    span.title { (visible(&finding.title)) }
+                }
+            }
+            @if let Some(message) = &finding.message { p.message { (visible(message)) } }
+            @for advice in &finding.advice { p { (visible(advice)) } }
+            dl {
+                @if state == State::Suppressed { dt { "accepted" } dd { (visible(&findings::suppression(finding))) } }
+                @if let Some(link) = findings::link(&finding.rule) { dt { "advisory" } dd { a href=(link) rel="noreferrer" { (finding.rule) } } }
+                @if !aliases.is_empty() { dt { "also" } dd { (visible(&aliases.join(", "))) } }
+                @for place in findings::places(finding) {
+                    dt { "place" } dd { code { (visible(&place.to_string())) } }
+                }
+                @if !finding.sources.is_empty() { dt { "found by" } dd { (visible(&finding.sources.join(", "))) } }
+                dt { "identity" } dd { code { (finding.fingerprint) } }
             }
         }
     }

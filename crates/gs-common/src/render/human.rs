@@ -7,13 +7,19 @@ use anstyle::{AnsiColor, Style};
 
 use super::Look;
 use super::cause::causes;
+use super::findings::{self, State};
 use super::text::{counted, line, millis, visible};
+use crate::finding::{Finding, Severity};
 use crate::redact::Redacted;
 use crate::report::{Check, Report, Try};
 use crate::verdict::Verdict;
 
 /// Causes beyond this many are counted, not told.
 const MOST_CAUSES: usize = 5;
+
+/// Findings beyond these many are counted, unless `-v` asks for all.
+const MOST_BLOCKING: usize = 50;
+const MOST_OPEN: usize = 10;
 
 pub(super) fn render(report: &Redacted, look: &Look, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page {
@@ -23,6 +29,7 @@ pub(super) fn render(report: &Redacted, look: &Look, out: &mut dyn Write) -> io:
     if !look.quiet {
         page.head(report);
         page.checks(report);
+        page.findings(report);
         page.not_covered(report);
     }
     page.foot(report);
@@ -220,6 +227,86 @@ impl Page<'_> {
         }
     }
 
+    fn findings(&mut self, report: &Report) {
+        for (state, heading, most) in [
+            (State::Blocking, "blocking:", MOST_BLOCKING),
+            (State::Open, "not blocking:", MOST_OPEN),
+            (State::Suppressed, "suppressed:", 0),
+        ] {
+            let found = findings::ranked(report, state);
+            let shown = if self.look.verbose > 0 {
+                found.len()
+            } else {
+                most.min(found.len())
+            };
+            // Suppressed ones are counted in the last line.
+            if shown == 0 {
+                continue;
+            }
+            self.push(heading);
+            let width = |text: fn(&Finding) -> String, most: usize| {
+                let widths = found.iter().take(shown);
+                widths
+                    .map(|finding| line(&text(finding)).chars().count())
+                    .max()
+                    .unwrap_or(0)
+                    .min(most)
+            };
+            let rules = width(|finding| finding.rule.clone(), 28);
+            let packages = width(findings::package, 40);
+            for finding in found.iter().take(shown) {
+                self.finding(finding, state, rules, packages);
+            }
+            if found.len() > shown {
+                self.push(&format!(
+                    "  and {} (-v shows all)",
+                    counted(found.len() - shown, "more finding")
+                ));
+            }
+            self.push("");
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding, state: State, rules: usize, packages: usize) {
+        let color = match finding.severity {
+            Severity::Critical | Severity::High => AnsiColor::Red,
+            Severity::Medium => AnsiColor::Yellow,
+            Severity::Unknown => AnsiColor::Magenta,
+            Severity::Low | Severity::Info => AnsiColor::Cyan,
+        };
+        let severity = self.paint(color, &format!("{:<8}", finding.severity));
+        let rule = line(&finding.rule);
+        let package = line(&findings::package(finding));
+        let place = line(&findings::place(finding));
+        let sources = match finding.sources.as_slice() {
+            [] => String::new(),
+            sources => self.dim(&format!("  [{}]", line(&sources.join(", ")))),
+        };
+        let row = format!("  {severity} {rule:<rules$}  {package:<packages$}  {place}{sources}");
+        self.push(row.trim_end());
+        if state == State::Suppressed {
+            self.labelled("accepted", &findings::suppression(finding));
+            return;
+        }
+        if state == State::Open && self.look.verbose == 0 {
+            return;
+        }
+        self.labelled("", &finding.title);
+        if let Some(message) = &finding.message {
+            self.labelled("", message);
+        }
+        for advice in &finding.advice {
+            self.labelled("fix", advice);
+        }
+        if self.look.verbose > 0 {
+            let aliases = findings::aliases(finding);
+            if !aliases.is_empty() {
+                self.labelled("also", &aliases.join(", "));
+            }
+            self.labelled("identity", &finding.fingerprint);
+        }
+    }
+
     fn not_covered(&mut self, report: &Report) {
         if report.not_covered.is_empty() {
             return;
@@ -261,6 +348,8 @@ impl Page<'_> {
         if !counts.is_empty() && !self.look.quiet {
             self.push(&format!("{} in {}", counts.join(", "), millis(took)));
         }
+        // What was accepted is never out of sight, not even in the shortest form.
+        let told = findings::told(report).map_or_else(String::new, |told| format!(" [{told}]"));
         let verdict = match report.verdict {
             Verdict::Pass => self.paint(AnsiColor::Green, "PASS"),
             Verdict::Warn => self.paint(AnsiColor::Yellow, "PASS with warnings"),
@@ -268,7 +357,7 @@ impl Page<'_> {
             Verdict::Inconclusive => self.paint(AnsiColor::Magenta, "NO VERDICT"),
         };
         self.push(&format!(
-            "{verdict} ({}): {}",
+            "{verdict} ({}): {}{told}",
             report.reason,
             line(&report.summary)
         ));

@@ -1,12 +1,15 @@
 //! JUnit XML: one case per check. `failure` is judged and not good, `error` could not be judged,
-//! `skipped` was not started.
+//! `skipped` was not started. A finding is a case too: `failure` where it counts against the verdict,
+//! `skipped` where it is suppressed.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
+use super::findings::{self, State};
 use super::text::{line, visible};
+use crate::finding::Finding;
 use crate::redact::Redacted;
 use crate::report::Check;
 use crate::verdict::Verdict;
@@ -30,8 +33,16 @@ pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
     for check in &report.checks {
         suite.add_test_case(case(&report.tool.name, check));
     }
+    for state in State::ALL {
+        for finding in findings::ranked(report, state) {
+            suite.add_test_case(found(&report.tool.name, finding, state));
+        }
+    }
     // A run without checks must not look like a file without failures.
-    if report.checks.is_empty() && report.verdict >= Verdict::Inconclusive {
+    if report.checks.is_empty()
+        && report.findings.is_empty()
+        && report.verdict >= Verdict::Inconclusive
+    {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status
             .set_type(report.reason.as_str())
@@ -81,6 +92,53 @@ fn case(tool: &str, check: &Check) -> TestCase {
         ),
     ] {
         if let Some(value) = value {
+            case.add_property(Property::new(name, line(&value)));
+        }
+    }
+    case
+}
+
+fn found(tool: &str, finding: &Finding, state: State) -> TestCase {
+    let mut status = match state {
+        State::Blocking => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        State::Open => TestCaseStatus::success(),
+        State::Suppressed => TestCaseStatus::skipped(),
+    };
+    match state {
+        State::Blocking => {
+            let mut lines = vec![finding.title.clone()];
+            lines.extend(finding.message.clone());
+            lines.extend(findings::places(finding).map(ToString::to_string));
+            lines.extend(finding.advice.iter().map(|advice| format!("fix: {advice}")));
+            status
+                .set_type(finding.severity.as_str())
+                .set_message(line(&finding.title))
+                .set_description(visible(&lines.join("\n")));
+        }
+        State::Suppressed => {
+            status.set_message(line(&findings::suppression(finding)));
+        }
+        State::Open => {}
+    }
+    let parts = [
+        finding.rule.clone(),
+        findings::package(finding),
+        findings::place(finding),
+    ];
+    let name: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let mut case = TestCase::new(line(&name.join(", ")), status);
+    case.set_classname(format!("{tool}.findings"));
+    for (name, value) in [
+        ("severity", finding.severity.as_str().to_owned()),
+        ("ids", finding.ids.join(", ")),
+        ("sources", finding.sources.join(", ")),
+        ("fingerprint", finding.fingerprint.clone()),
+    ] {
+        if !value.is_empty() {
             case.add_property(Property::new(name, line(&value)));
         }
     }

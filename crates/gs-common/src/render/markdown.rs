@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::cause::causes;
+use super::findings::{self, State};
 use super::text::{counted, line, millis, visible};
+use crate::finding::Finding;
 use crate::redact::Redacted;
 use crate::report::{Check, Report};
 use crate::verdict::Verdict;
@@ -69,6 +71,9 @@ fn sections(report: &Report) -> (String, Vec<String>) {
         }
         head.push('\n');
     }
+    if let Some(told) = findings::told(report) {
+        let _ = writeln!(head, "{told}.\n");
+    }
     for next in &report.next {
         let _ = writeln!(head, "Next: {}\n", code(next));
     }
@@ -98,6 +103,7 @@ fn sections(report: &Report) -> (String, Vec<String>) {
         table.push('\n');
         sections.push(table);
     }
+    found(report, &mut sections);
     sections.extend(
         poor.iter()
             .filter(|check| check.verdict > Verdict::Warn)
@@ -130,6 +136,66 @@ fn sections(report: &Report) -> (String, Vec<String>) {
         sections.push(text);
     }
     (head, sections)
+}
+
+/// The findings, 50 a section: those that block in sight, the others folded.
+fn found(report: &Report, sections: &mut Vec<String>) {
+    for state in State::ALL {
+        for chunk in findings::ranked(report, state).chunks(50) {
+            let what = match state {
+                State::Suppressed => "accepted",
+                State::Blocking | State::Open => "what",
+            };
+            let mut text = String::new();
+            if state != State::Blocking {
+                let _ = write!(
+                    text,
+                    "<details><summary>{}, {}</summary>\n\n",
+                    counted(chunk.len(), "finding"),
+                    match state {
+                        State::Suppressed => "suppressed",
+                        State::Blocking | State::Open => "not blocking",
+                    }
+                );
+            }
+            let _ = writeln!(
+                text,
+                "| severity | finding | package | place | {what} | found by |\n|---|---|---|---|---|---|"
+            );
+            for finding in chunk {
+                let _ = writeln!(text, "{}", finding_row(finding, state));
+            }
+            text.push_str(if state == State::Blocking {
+                "\n"
+            } else {
+                "\n</details>\n\n"
+            });
+            sections.push(text);
+        }
+    }
+}
+
+fn finding_row(finding: &Finding, state: State) -> String {
+    let code_or_nothing = |text: String| {
+        if text.is_empty() { text } else { code(&text) }
+    };
+    let rule = match findings::link(&finding.rule) {
+        Some(link) => format!("[{}]({link})", finding.rule),
+        None => code(&finding.rule),
+    };
+    let what = match (state, &finding.message) {
+        (State::Suppressed, _) => findings::suppression(finding),
+        (_, Some(message)) => format!("{}: {message}", finding.title),
+        (_, None) => finding.title.clone(),
+    };
+    format!(
+        "| {} | {rule} | {} | {} | {} | {} |",
+        finding.severity,
+        code_or_nothing(findings::package(finding)),
+        code_or_nothing(findings::place(finding)),
+        escape(&what),
+        escape(&finding.sources.join(", ")),
+    )
 }
 
 fn details(check: &Check) -> String {
@@ -197,7 +263,7 @@ fn html(text: &str) -> String {
 }
 
 /// Prose that is no markup: what Markdown or HTML could obey is escaped, mentions do not notify.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in html(&line(text)).chars() {
         match c {

@@ -3,6 +3,7 @@
 
 mod cause;
 mod chart;
+mod findings;
 mod github;
 mod html;
 mod human;
@@ -10,6 +11,7 @@ mod json;
 mod junit;
 mod markdown;
 mod prometheus;
+mod sarif;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ pub use cause::{Cause, causes};
 pub use github::escape_data;
 pub use json::{schema, schema_text};
 pub use markdown::within;
+pub use sarif::left_out;
 pub use text::visible;
 
 /// A face of the report.
@@ -46,6 +49,8 @@ pub enum Format {
     Prometheus,
     /// Test Anything Protocol, version 14.
     Tap,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
 }
 
 /// How the human face looks.
@@ -91,12 +96,13 @@ pub fn render(
         Format::Html => html::render(report, out),
         Format::Prometheus => prometheus::render(report, out),
         Format::Tap => tap::render(report, out),
+        Format::Sarif => sarif::render(report, out),
     }
 }
 
 impl Format {
     /// All of them with the names that `--output` knows.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Human, "human"),
         (Self::Json, "json"),
         (Self::Junit, "junit"),
@@ -105,6 +111,7 @@ impl Format {
         (Self::Html, "html"),
         (Self::Prometheus, "prometheus"),
         (Self::Tap, "tap"),
+        (Self::Sarif, "sarif"),
     ];
 }
 

@@ -8,6 +8,15 @@ if (box) {
     }
   });
 }
+const boxes = document.querySelectorAll("input[name=severity]");
+for (const box of boxes) {
+  box.closest("fieldset").hidden = false;
+  box.addEventListener("change", () => {
+    for (const row of document.querySelectorAll(`.finding[data-severity="${box.value}"]`)) {
+      row.hidden = !box.checked;
+    }
+  });
+}
 const reveal = () => {
   const row = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (row) row.open = true;

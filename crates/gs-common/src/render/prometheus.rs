@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use super::findings::{self, State};
+use crate::finding::Severity;
 use crate::redact::Redacted;
 use crate::verdict::Verdict;
 
@@ -48,6 +50,23 @@ pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
         .duration_since(report.started_at)
         .as_secs_f64();
     writeln!(out, "gs_report_duration_seconds{{{common}}} {took}")?;
+    if findings::has_numbers(report) {
+        header(
+            out,
+            "gs_findings",
+            "Findings of the last run by severity and by what became of them.",
+        )?;
+        for severity in Severity::ALL {
+            for state in State::ALL {
+                writeln!(
+                    out,
+                    "gs_findings{{{common},severity=\"{severity}\",state=\"{}\"}} {}",
+                    state.as_str(),
+                    findings::count(report, severity, state)
+                )?;
+            }
+        }
+    }
     if report.checks.is_empty() {
         return Ok(());
     }

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use super::findings::{self, State};
 use super::text::line;
 use crate::redact::Redacted;
 use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "TAP version 14\n1..{}", report.checks.len())?;
+    let points = report.checks.len() + report.findings.len();
+    writeln!(out, "TAP version 14\n1..{points}")?;
     for (index, check) in report.checks.iter().enumerate() {
         let ok = if check.verdict > Verdict::Warn {
             "not ok"
@@ -37,6 +39,36 @@ pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
         }
         if let Some(ms) = check.duration_ms {
             writeln!(out, "  duration_ms: {ms}")?;
+        }
+        writeln!(out, "  ...")?;
+    }
+    let found = State::ALL.into_iter().flat_map(|state| {
+        let found = findings::ranked(report, state);
+        found.into_iter().map(move |finding| (state, finding))
+    });
+    for (index, (state, finding)) in found.enumerate() {
+        let (ok, skip) = match state {
+            State::Blocking => ("not ok", ""),
+            State::Open => ("ok", ""),
+            State::Suppressed => ("ok", " # SKIP suppressed"),
+        };
+        let number = report.checks.len() + index + 1;
+        let name = format!("{} {}", finding.rule, findings::package(finding));
+        writeln!(
+            out,
+            "{ok} {number} - {}{skip}",
+            description(name.trim_end())
+        )?;
+        writeln!(out, "  ---\n  severity: {}", finding.severity)?;
+        for (key, value) in [
+            ("message", finding.title.clone()),
+            ("at", findings::place(finding)),
+            ("accepted", findings::suppression(finding)),
+            ("fingerprint", finding.fingerprint.clone()),
+        ] {
+            if !value.is_empty() {
+                writeln!(out, "  {key}: {}", serde_json::Value::from(line(&value)))?;
+            }
         }
         writeln!(out, "  ...")?;
     }

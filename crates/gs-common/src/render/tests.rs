@@ -1,8 +1,11 @@
 //! The faces of one rich report, looked at as a whole, and laws that hold for any report.
 
+mod findings;
+
 use proptest::prelude::*;
 
 use super::{Format, Look, render, schema_text, within};
+use crate::finding::{Severity, Spot};
 use crate::redact::{Redacted, Redactor};
 use crate::report::{Broken, Evidence, Place, Quantity, Report, Series};
 use crate::verdict::Verdict;
@@ -215,6 +218,19 @@ fn any_report() -> impl Strategy<Value = Redacted> {
         report.subject.name = b.clone();
         report.next = vec![b.clone()];
         report.not_covered = vec![a.clone()];
+        report.findings = findings::gate().findings;
+        for (index, finding) in report.findings.iter_mut().enumerate() {
+            // Few enough letters that two rules meet at times.
+            finding.rule = a.chars().take(index).collect();
+            finding.title = b.clone();
+            finding.severity = Severity::ALL[(index + verdict) % 6];
+            finding.advice = vec![a.clone()];
+            finding.place = Some(Spot {
+                path: b.clone(),
+                line: Some(u32::from(flaky)),
+                commit: None,
+            });
+        }
         for check in &mut report.checks {
             check.id = a.clone();
             check.title = b.clone();
@@ -247,7 +263,8 @@ proptest! {
         let escape = face(Format::Human).contains('\u{1b}');
         prop_assert!(!escape);
         prop_assert!(!face(Format::Html).contains("<script>alert"));
-        prop_assert!(face(Format::Github).lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ")));
+        prop_assert!(face(Format::Github).lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ") || line.starts_with("::notice ")));
+        findings::assert_sarif_is_taken(&face(Format::Sarif));
         prop_assert!(face(Format::Prometheus).lines().all(|line| line.starts_with('#') || line.starts_with("gs_")));
         let junit = face(Format::Junit);
         prop_assert!(junit.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "no XML allows these");

@@ -2,7 +2,10 @@
 //! nobody asked for is an error.
 //!
 //! serde would do for the shapes, but it loses the place of a value as soon as a text or a table is
-//! allowed in one spot, and this format is full of such spots.
+//! allowed in one spot, and files written by people (suites, exceptions) are full of such spots.
+//!
+//! Every method that reads a value fails with a [`ConfigError`] where the value is of another kind.
+//! The last call on a table is [`Fields::finish`], which refuses keys that nobody asked for.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -10,27 +13,33 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::time::Duration;
 
-use gs_common::config::{ConfigError, did_you_mean};
-use gs_common::report::Place;
-use gs_common::units;
+use super::error::{ConfigError, did_you_mean, line_and_column, toml_error};
+use crate::report::Place;
+use crate::units;
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A suite file's text under the name that complaints use.
-#[derive(Debug)]
-pub(super) struct File {
-    pub(super) name: String,
-    pub(super) text: String,
+/// A file's text under the name that complaints use.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// The path as given, or another name that tells people where the text is from.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
 }
 
 impl File {
-    pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
+    /// A complaint about a stretch of the text.
+    #[must_use]
+    pub fn error(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
         ConfigError::at(&self.name, &self.text, span, message)
     }
 
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
-        let (line, _) = gs_common::config::line_and_column(&self.text, span.start);
+    /// Where a stretch of the text begins.
+    #[must_use]
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        let (line, _) = line_and_column(&self.text, span.start);
         Place {
             path: self.name.clone(),
             line: Some(line),
@@ -39,24 +48,31 @@ impl File {
 }
 
 /// A value with its place.
-#[derive(Clone)]
-pub(super) struct Item<'a> {
-    pub(super) file: &'a File,
-    pub(super) value: &'a Spanned<DeValue<'a>>,
+#[derive(Clone, Debug)]
+pub struct Item<'a> {
+    /// The file that it stands in.
+    pub file: &'a File,
+    /// The value with its span.
+    pub value: &'a Spanned<DeValue<'a>>,
     /// What complaints call it.
-    pub(super) name: String,
+    pub name: String,
 }
 
 /// A table that remembers which of its keys were asked for.
-pub(super) struct Fields<'a> {
-    pub(super) file: &'a File,
+#[derive(Debug)]
+pub struct Fields<'a> {
+    /// The file that it stands in.
+    pub file: &'a File,
     table: &'a DeTable<'a>,
-    pub(super) span: Range<usize>,
+    /// Where it stands.
+    pub span: Range<usize>,
     asked: RefCell<BTreeSet<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(file: &'a File, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
+    /// Starts to read a table.
+    #[must_use]
+    pub fn new(file: &'a File, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
         Self {
             file,
             table,
@@ -66,13 +82,16 @@ impl<'a> Fields<'a> {
     }
 
     /// A complaint about the whole table.
-    pub(super) fn error(&self, message: impl Into<String>) -> ConfigError {
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
         // The span of a table reaches over all of it; its first line is the one to show.
         self.file
             .error(self.span.start..self.span.start + 1, message)
     }
 
-    pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &'static str) -> Option<Item<'a>> {
         self.asked.borrow_mut().insert(key);
         let value = self.table.get(key)?;
         Some(Item {
@@ -83,7 +102,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Every key with its value; the keys are names that the author chose.
-    pub(super) fn named(&self) -> impl Iterator<Item = (Spanned<String>, Item<'a>)> + use<'a> {
+    pub fn named(&self) -> impl Iterator<Item = (Spanned<String>, Item<'a>)> + use<'a> {
         let file = self.file;
         self.table.iter().map(move |(key, value)| {
             let name = key.get_ref().to_string();
@@ -94,15 +113,27 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Result<Option<String>, ConfigError> {
+    /// A text.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn text(&self, key: &'static str) -> Result<Option<String>, ConfigError> {
         self.get(key).map(|item| item.text()).transpose()
     }
 
-    pub(super) fn texts(&self, key: &'static str) -> Result<Vec<String>, ConfigError> {
+    /// A text or a list of texts; empty where the key is absent.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn texts(&self, key: &'static str) -> Result<Vec<String>, ConfigError> {
         self.get(key).map_or(Ok(Vec::new()), |item| item.texts())
     }
 
-    pub(super) fn truth(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn truth(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         self.get(key)
             .map(|item| {
                 item.value
@@ -113,27 +144,43 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    pub(super) fn count<T: TryFrom<i64>>(
-        &self,
-        key: &'static str,
-    ) -> Result<Option<T>, ConfigError> {
+    /// A whole number.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn count<T: TryFrom<i64>>(&self, key: &'static str) -> Result<Option<T>, ConfigError> {
         self.get(key).map(|item| item.count()).transpose()
     }
 
-    pub(super) fn duration(&self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
+    /// A duration with its unit.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn duration(&self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
         self.get(key).map(|item| item.duration()).transpose()
     }
 
-    pub(super) fn fields(&self, key: &'static str) -> Result<Option<Fields<'a>>, ConfigError> {
+    /// A table in this one.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn fields(&self, key: &'static str) -> Result<Option<Fields<'a>>, ConfigError> {
         self.get(key).map(|item| item.fields()).transpose()
     }
 
-    pub(super) fn items(&self, key: &'static str) -> Result<Vec<Item<'a>>, ConfigError> {
+    /// A list; empty where the key is absent.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn items(&self, key: &'static str) -> Result<Vec<Item<'a>>, ConfigError> {
         self.get(key).map_or(Ok(Vec::new()), |item| item.items())
     }
 
     /// The call at the end: a key that nobody asked for is a mistake.
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
+    ///
+    /// # Errors
+    /// There is such a key; the error names the one that is near, or all that are known.
+    pub fn finish(self) -> Result<(), ConfigError> {
         let asked = self.asked.into_inner();
         for (key, _) in self.table {
             let name = key.get_ref().as_ref();
@@ -155,13 +202,24 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Parses a file's text; the table borrows it.
+///
+/// # Errors
+/// It is no TOML.
+pub fn parse(file: &File) -> Result<Spanned<DeTable<'_>>, ConfigError> {
+    DeTable::parse(&file.text).map_err(|error| toml_error(&file.name, &file.text, &error))
+}
+
 impl<'a> Item<'a> {
-    pub(super) fn error(&self, message: impl Into<String>) -> ConfigError {
+    /// A complaint about the value.
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
         self.file.error(self.value.span(), message)
     }
 
     /// A complaint about the kind of the value.
-    pub(super) fn wants(&self, wanted: &str) -> ConfigError {
+    #[must_use]
+    pub fn wants(&self, wanted: &str) -> ConfigError {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) | DeValue::Float(_) => "a number",
@@ -175,7 +233,10 @@ impl<'a> Item<'a> {
     }
 
     /// The value read from its text; the complaint says why it cannot be.
-    pub(super) fn read<T, E: Display>(
+    ///
+    /// # Errors
+    /// The value is no text, or cannot be read.
+    pub fn read<T, E: Display>(
         &self,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, ConfigError> {
@@ -183,7 +244,11 @@ impl<'a> Item<'a> {
         read(&text).map_err(|error| self.error(format!("`{}`: {error}", self.name)))
     }
 
-    pub(super) fn text(&self) -> Result<String, ConfigError> {
+    /// The value as a text.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn text(&self) -> Result<String, ConfigError> {
         self.value
             .get_ref()
             .as_str()
@@ -192,7 +257,10 @@ impl<'a> Item<'a> {
     }
 
     /// A text or a list of texts.
-    pub(super) fn texts(&self) -> Result<Vec<String>, ConfigError> {
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn texts(&self) -> Result<Vec<String>, ConfigError> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(vec![text.to_string()]),
             DeValue::Array(_) => self.items()?.iter().map(Item::text).collect(),
@@ -200,7 +268,11 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
+    /// The value as a duration with its unit.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn duration(&self) -> Result<Duration, ConfigError> {
         if self.value.get_ref().as_str().is_none() {
             return Err(
                 self.wants("a duration with its unit in quotes, such as \"500ms\" or \"10s\"")
@@ -209,7 +281,11 @@ impl<'a> Item<'a> {
         self.read(units::duration)
     }
 
-    pub(super) fn count<T: TryFrom<i64>>(&self) -> Result<T, ConfigError> {
+    /// The value as a whole number.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn count<T: TryFrom<i64>>(&self) -> Result<T, ConfigError> {
         let integer = self.value.get_ref().as_integer();
         let number =
             integer.and_then(|digits| i64::from_str_radix(digits.as_str(), digits.radix()).ok());
@@ -218,11 +294,19 @@ impl<'a> Item<'a> {
             .ok_or_else(|| self.wants("a whole number that is not negative"))
     }
 
-    pub(super) fn number(&self) -> Result<f64, ConfigError> {
+    /// The value as a number.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn number(&self) -> Result<f64, ConfigError> {
         self.json()?.as_f64().ok_or_else(|| self.wants("a number"))
     }
 
-    pub(super) fn fields(&self) -> Result<Fields<'a>, ConfigError> {
+    /// The value as a table.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn fields(&self) -> Result<Fields<'a>, ConfigError> {
         let table = self
             .value
             .get_ref()
@@ -231,7 +315,11 @@ impl<'a> Item<'a> {
         Ok(Fields::new(self.file, table, self.value.span()))
     }
 
-    pub(super) fn items(&self) -> Result<Vec<Item<'a>>, ConfigError> {
+    /// The value as a list.
+    ///
+    /// # Errors
+    /// The value is of another kind.
+    pub fn items(&self) -> Result<Vec<Item<'a>>, ConfigError> {
         let list = self
             .value
             .get_ref()
@@ -247,12 +335,30 @@ impl<'a> Item<'a> {
             .collect())
     }
 
-    pub(super) fn is_table(&self) -> bool {
+    /// Whether the value is a table.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }
 
+    /// The value as a day, `2026-12-31`, with or without quotes.
+    ///
+    /// # Errors
+    /// The value is no day.
+    pub fn day(&self) -> Result<jiff::civil::Date, ConfigError> {
+        const WANTED: &str = "a date such as 2026-12-31";
+        // A parser of dates that takes a time as well would lose that time silently.
+        match self.json()? {
+            Value::String(text) if text.len() == 10 => text.parse().map_err(|_| self.wants(WANTED)),
+            _ => Err(self.wants(WANTED)),
+        }
+    }
+
     /// The value as JSON. TOML's dates become texts, and it has no null.
-    pub(super) fn json(&self) -> Result<Value, ConfigError> {
+    ///
+    /// # Errors
+    /// A number is none that JSON has.
+    pub fn json(&self) -> Result<Value, ConfigError> {
         Ok(match self.value.get_ref() {
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Boolean(truth) => Value::from(*truth),

@@ -1,0 +1,229 @@
+//! The command line from outside: streams and exit codes. The only place that prints.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use gs_common::cli::{self, OutputArgs, Talk};
+use gs_common::config::ConfigError;
+use gs_common::exit::Exit;
+use gs_common::file::write_atomic;
+use gs_common::redact::Redactor;
+use gs_common::render::Look;
+use gs_common::report::Report;
+use gs_common::sink::{Sinks, conclude};
+use jiff::Timestamp;
+
+use crate::args::{Cli, ExplainArgs, RunArgs, ValidateArgs, Verb};
+use crate::config::Config;
+use crate::{explain, init, judge, merge, run, summary};
+
+type Variables = BTreeMap<String, String>;
+
+/// Runs a whole command line and says how to end.
+pub fn command_line(line: impl IntoIterator<Item = OsString>, variables: Variables) -> Exit {
+    let cli = match cli::parse::<Cli>(line) {
+        Ok(cli) => cli,
+        Err(early) => {
+            // A closed pipe has nobody left who could be told.
+            if early.to_stdout {
+                let text = early.shown(&variables, std::io::stdout().is_terminal());
+                let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            } else {
+                let text = early.shown(&variables, std::io::stderr().is_terminal());
+                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            }
+            return early.exit;
+        }
+    };
+    let output = match &cli.verb {
+        Some(Verb::Explain(args)) => &args.run.output,
+        _ => &cli.run.output,
+    };
+    let color = output
+        .color
+        .wanted(&variables, std::io::stderr().is_terminal());
+    let mut talk = Talk::new(std::io::stderr(), Redactor::new(), color, output);
+    match dispatch(&cli, &variables, &mut talk) {
+        Ok(exit) => exit,
+        Err(error) => {
+            talk.config_error(&error);
+            Exit::Usage
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, variables: &Variables, talk: &mut Talk) -> Result<Exit, ConfigError> {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    match &cli.verb {
+        None => gate(&cli.run, variables, &cwd, talk),
+        Some(Verb::Explain(args)) => explained(args, variables, &cwd, talk),
+        Some(Verb::Validate(args)) => validated(args),
+        Some(Verb::Init { path }) => write_start(path),
+        Some(Verb::Config { policy, json }) => {
+            let config = Config::resolve(policy, variables, &cwd)?;
+            say(|out| cli::show_settings(&config.rows, *json, out))
+        }
+        Some(Verb::Completions { shell }) => say(|out| cli::completions::<Cli>(*shell, out)),
+        Some(Verb::Man) => say(|out| cli::man::<Cli>(out)),
+    }
+}
+
+/// Writes a text to stdout; a reader that has seen enough is no failure.
+fn say(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Exit, ConfigError> {
+    let mut text = Vec::new();
+    write(&mut text).map_err(|error| ConfigError::new(error.to_string()))?;
+    let _ = std::io::stdout().lock().write_all(&text);
+    Ok(Exit::Good)
+}
+
+fn files(args: &RunArgs) -> Result<&[String], ConfigError> {
+    if args.files.is_empty() {
+        return Err(ConfigError::new("no reports: which files are to be judged?").hint(
+            "name the scanners' reports, such as `vuln-gate trivy.json npm-audit.json`; `-` is stdin",
+        ));
+    }
+    Ok(&args.files)
+}
+
+fn warned(config: Config, talk: &mut Talk) -> Config {
+    for warning in &config.warnings {
+        talk.warning(warning);
+    }
+    config
+}
+
+fn gate(
+    args: &RunArgs,
+    variables: &Variables,
+    cwd: &Path,
+    talk: &mut Talk,
+) -> Result<Exit, ConfigError> {
+    let sinks = Sinks::parse(&args.output.output).map_err(|error| {
+        ConfigError::new(error).hint("write --output FORMAT or --output FORMAT=PATH")
+    })?;
+    let config = warned(Config::resolve(&args.policy, variables, cwd)?, talk);
+    let started_at = Timestamp::now();
+    let inputs = run::read(files(args)?);
+    let base = run::read(&config.base);
+    let judged = run::judge(&config, inputs, base, started_at);
+    let findings = summary::findings(&judged);
+    let report = summary::report(&config, &judged, findings, started_at);
+    // The rows have been put into the report; a large one needs their room.
+    drop(judged);
+    Ok(finish(report, &sinks, &args.output, variables, talk))
+}
+
+fn explained(
+    args: &ExplainArgs,
+    variables: &Variables,
+    cwd: &Path,
+    talk: &mut Talk,
+) -> Result<Exit, ConfigError> {
+    let config = warned(Config::resolve(&args.run.policy, variables, cwd)?, talk);
+    let inputs = run::read(files(&args.run)?);
+    let base = run::read(&config.base);
+    let judged = run::judge(&config, inputs, base, Timestamp::now());
+    let findings = summary::findings(&judged);
+    let (text, found) = explain::text(&judged, &findings, &args.id);
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(if found { Exit::Good } else { Exit::NoVerdict })
+}
+
+fn validated(args: &ValidateArgs) -> Result<Exit, ConfigError> {
+    let inputs = run::read(&args.files);
+    let good = inputs.iter().all(|input| input.outcome.looked_at());
+    let mut text = String::new();
+    if args.json {
+        let list: Vec<serde_json::Value> = inputs
+            .iter()
+            .map(|input| {
+                serde_json::json!({
+                    "path": input.path, "document": input.document, "format": input.format.as_str(),
+                    "outcome": input.outcome.as_str(), "tool": input.tool, "why": input.why,
+                    "rows": merge::counts(input).rows,
+                })
+            })
+            .collect();
+        let _ = writeln!(text, "{:#}", serde_json::Value::Array(list));
+    } else {
+        for input in &inputs {
+            let counts = merge::counts(input);
+            let _ = write!(
+                text,
+                "{}: {}, {}",
+                judge::shown(input),
+                input.format,
+                input.outcome.as_str()
+            );
+            if input.outcome.looked_at() {
+                let _ = write!(text, ", {} rows", counts.rows);
+            }
+            if let Some(why) = &input.why {
+                let _ = write!(text, ": {why}");
+            }
+            text.push('\n');
+            for note in &input.notes {
+                let _ = writeln!(
+                    text,
+                    "  {}: {} {}",
+                    note.gap.as_str(),
+                    note.subject,
+                    note.message
+                );
+            }
+        }
+    }
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(if good { Exit::Good } else { Exit::NoVerdict })
+}
+
+fn write_start(path: &str) -> Result<Exit, ConfigError> {
+    if path == "-" {
+        return say(|out| out.write_all(init::TEXT.as_bytes()));
+    }
+    let path = Path::new(path);
+    if path.exists() {
+        return Err(
+            ConfigError::new(format!("`{}` is there already", path.display())).hint(
+                "name another file, or print it with `vuln-gate init -` and copy what you need",
+            ),
+        );
+    }
+    write_atomic(path, |out| out.write_all(init::TEXT.as_bytes()))
+        .map_err(|error| ConfigError::new(error.to_string()).hint(error.hint()))?;
+    Ok(Exit::Good)
+}
+
+fn finish(
+    report: Report,
+    sinks: &Sinks,
+    output: &OutputArgs,
+    variables: &Variables,
+    talk: &mut Talk,
+) -> Exit {
+    let mut stdout = std::io::stdout().lock();
+    let width = variables
+        .get("COLUMNS")
+        .and_then(|columns| columns.parse().ok())
+        .unwrap_or(100);
+    let look = Look {
+        color: output.color.wanted(variables, stdout.is_terminal()),
+        width,
+        verbose: output.verbose,
+        quiet: output.quiet,
+    };
+    conclude(
+        report,
+        &Redactor::new(),
+        sinks,
+        output,
+        variables,
+        &look,
+        &mut stdout,
+        &mut std::io::stderr(),
+        talk,
+    )
+}

@@ -1,0 +1,518 @@
+//! Walking through a JSON text that need not fit in memory.
+//!
+//! The walk knows objects and lists and hands out single values, which serde_json then reads into types
+//! of ours; what nobody asks for is skipped without being held. So the largest thing in memory is one
+//! row, and the bytes are never there twice.
+
+use std::collections::HashSet;
+use std::io;
+
+use serde::de::DeserializeOwned;
+
+use super::source::Source;
+
+/// Deeper nesting is no report. serde_json has the same limit for what it reads.
+const DEEPEST: usize = 128;
+
+/// Longer than any key of a real report.
+const LONGEST_KEY: usize = 64 * 1024;
+
+/// Why a text cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file itself, its gzip form or its size.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The text ends in the middle.
+    #[error("it ends after {offset} bytes in the middle of {inside}: was the scanner stopped?")]
+    Truncated {
+        /// Bytes of text.
+        offset: u64,
+        /// What was open.
+        inside: &'static str,
+    },
+    /// The text is not JSON, or not in the shape that the format has.
+    #[error("at byte {offset}: {message}")]
+    Shape {
+        /// Byte of text.
+        offset: u64,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A place in a JSON text.
+#[derive(Debug)]
+pub struct Cursor<'s> {
+    source: &'s mut Source,
+    depth: usize,
+}
+
+/// What kind of value comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `{`
+    Object,
+    /// `[`
+    List,
+    /// `"`
+    Text,
+    /// `null`
+    Null,
+    /// A number or a truth value.
+    Other,
+}
+
+impl<'s> Cursor<'s> {
+    /// Starts where the source stands.
+    pub fn new(source: &'s mut Source) -> Self {
+        Self { source, depth: 0 }
+    }
+
+    fn shape<T>(&self, message: impl Into<String>) -> Result<T, ReadError> {
+        Err(ReadError::Shape {
+            offset: self.source.offset(),
+            message: message.into(),
+        })
+    }
+
+    fn truncated(&self, inside: &'static str) -> ReadError {
+        ReadError::Truncated {
+            offset: self.source.offset() + self.source.window().len() as u64,
+            inside,
+        }
+    }
+
+    /// The next byte that is no blank; `None` at the end.
+    ///
+    /// # Errors
+    /// The source fails.
+    pub fn peek(&mut self) -> Result<Option<u8>, ReadError> {
+        loop {
+            let window = self.source.window();
+            let blanks = window
+                .iter()
+                .position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+            match blanks {
+                Some(blanks) => {
+                    let byte = window.get(blanks).copied();
+                    self.source.advance(blanks);
+                    return Ok(byte);
+                }
+                None => {
+                    self.source.advance(window.len());
+                    if !self.source.grow()? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn must(&mut self, inside: &'static str) -> Result<u8, ReadError> {
+        match self.peek()? {
+            Some(byte) => Ok(byte),
+            None => Err(self.truncated(inside)),
+        }
+    }
+
+    fn eat(&mut self, wanted: u8, inside: &'static str) -> Result<(), ReadError> {
+        let byte = self.must(inside)?;
+        if byte != wanted {
+            return self.shape(format!(
+                "`{}` is wanted, not `{}`",
+                wanted as char,
+                byte.escape_ascii()
+            ));
+        }
+        self.source.advance(1);
+        Ok(())
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// The text ends.
+    pub fn kind(&mut self) -> Result<Kind, ReadError> {
+        Ok(match self.must("a value")? {
+            b'{' => Kind::Object,
+            b'[' => Kind::List,
+            b'"' => Kind::Text,
+            b'n' => Kind::Null,
+            _ => Kind::Other,
+        })
+    }
+
+    fn deeper(&mut self) -> Result<(), ReadError> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return self.shape(format!("it is nested deeper than {DEEPEST} levels"));
+        }
+        Ok(())
+    }
+
+    /// Walks through an object: `member` gets each key and has to use or [`Cursor::skip`] its value.
+    /// `null` is an object without members.
+    ///
+    /// # Errors
+    /// The text is no object, has a key twice, ends early, or `member` fails.
+    pub fn object<E: From<ReadError>>(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.kind()? == Kind::Null {
+            return Ok(self.skip()?);
+        }
+        self.eat(b'{', "an object")?;
+        self.deeper()?;
+        let mut seen: HashSet<String> = HashSet::new();
+        if self.must("an object")? == b'}' {
+            self.source.advance(1);
+        } else {
+            loop {
+                let key = self.key()?;
+                self.eat(b':', "an object")?;
+                member(self, &key)?;
+                if seen.contains(&key) {
+                    return Ok(
+                        self.shape(format!("the key `{}` stands there twice", shortened(&key)))?
+                    );
+                }
+                seen.insert(key);
+                match self.must("an object")? {
+                    b',' => self.source.advance(1),
+                    b'}' => {
+                        self.source.advance(1);
+                        break;
+                    }
+                    byte => {
+                        let byte = byte.escape_ascii();
+                        return Ok(self.shape(format!("`,` or `}}` is wanted, not `{byte}`"))?);
+                    }
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Walks through a list: `element` has to use or skip each value. `null` is an empty list.
+    ///
+    /// # Errors
+    /// The text is no list, ends early, or `element` fails.
+    pub fn list<E: From<ReadError>>(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.kind()? == Kind::Null {
+            return Ok(self.skip()?);
+        }
+        self.eat(b'[', "a list")?;
+        self.deeper()?;
+        if self.must("a list")? == b']' {
+            self.source.advance(1);
+        } else {
+            loop {
+                element(self)?;
+                match self.must("a list")? {
+                    b',' => self.source.advance(1),
+                    b']' => {
+                        self.source.advance(1);
+                        break;
+                    }
+                    byte => {
+                        let byte = byte.escape_ascii();
+                        return Ok(self.shape(format!("`,` or `]` is wanted, not `{byte}`"))?);
+                    }
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads each element of a list into a type.
+    ///
+    /// # Errors
+    /// As [`Cursor::list`] and [`Cursor::value`].
+    pub fn each<T: DeserializeOwned>(
+        &mut self,
+        mut use_it: impl FnMut(T),
+    ) -> Result<(), ReadError> {
+        self.list(|cursor| {
+            use_it(cursor.value()?);
+            Ok(())
+        })
+    }
+
+    fn key(&mut self) -> Result<String, ReadError> {
+        if self.must("an object")? != b'"' {
+            return self.shape("a key is wanted");
+        }
+        let length = self.measure(true)?;
+        if length > LONGEST_KEY {
+            return self.shape("a key is longer than any report has");
+        }
+        self.read(length)
+    }
+
+    /// Reads the next value into a type; a member that the type does not name costs nothing but its
+    /// bytes.
+    ///
+    /// # Errors
+    /// The value is not of that shape, or the text ends.
+    pub fn value<T: DeserializeOwned>(&mut self) -> Result<T, ReadError> {
+        self.must("a value")?;
+        let length = self.measure(true)?;
+        self.read(length)
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, length: usize) -> Result<T, ReadError> {
+        let bytes = self.source.window().get(..length).unwrap_or_default();
+        match serde_json::from_slice(bytes) {
+            Ok(value) => {
+                self.source.advance(length);
+                Ok(value)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                // Lines and columns count from the start of this value, which nobody can find.
+                let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+                self.shape(message)
+            }
+        }
+    }
+
+    /// Skips the next value without holding it.
+    ///
+    /// # Errors
+    /// The text ends, or is no JSON.
+    pub fn skip(&mut self) -> Result<(), ReadError> {
+        self.must("a value")?;
+        let left = self.measure(false)?;
+        self.source.advance(left);
+        Ok(())
+    }
+
+    /// Finds the end of the value that starts here. With `hold` the whole value is in the window, and
+    /// its length is the answer; else what has been looked at is let go, and the answer is the rest.
+    fn measure(&mut self, hold: bool) -> Result<usize, ReadError> {
+        let mut at = 0;
+        let mut depth = self.depth;
+        let outside = depth;
+        let mut in_text = false;
+        let mut in_word = false;
+        loop {
+            let window = self.source.window();
+            while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
+                if in_text {
+                    let Some(next) = quote_or_escape(rest) else {
+                        at = window.len();
+                        break;
+                    };
+                    if rest[next] == b'\\' {
+                        if next + 1 == rest.len() {
+                            // The escaped byte is not there yet.
+                            at += next;
+                            break;
+                        }
+                        at += next + 2;
+                        continue;
+                    }
+                    at += next + 1;
+                    in_text = false;
+                    if depth == outside {
+                        return Ok(at);
+                    }
+                    continue;
+                }
+                let byte = rest[0];
+                if in_word {
+                    match byte {
+                        b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t' | b':' => {
+                            in_word = false;
+                            if depth == outside {
+                                return Ok(at);
+                            }
+                        }
+                        _ => {
+                            at += 1;
+                            continue;
+                        }
+                    }
+                }
+                at += 1;
+                match byte {
+                    b'"' => in_text = true,
+                    b'{' | b'[' => {
+                        depth += 1;
+                        if depth > DEEPEST {
+                            return self
+                                .shape(format!("it is nested deeper than {DEEPEST} levels"));
+                        }
+                    }
+                    b'}' | b']' => {
+                        if depth == outside {
+                            return self
+                                .shape(format!("a value is wanted, not `{}`", byte as char));
+                        }
+                        depth -= 1;
+                        if depth == outside {
+                            return Ok(at);
+                        }
+                    }
+                    b' ' | b'\n' | b'\r' | b'\t' => {}
+                    b',' | b':' if depth > outside => {}
+                    b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => in_word = true,
+                    _ => {
+                        return self.shape(format!("`{}` starts no value", byte.escape_ascii()));
+                    }
+                }
+            }
+            if !hold {
+                self.source.advance(at);
+                at = 0;
+            }
+            if !self.source.grow()? {
+                // A number ends where the text ends.
+                if in_word && depth == outside {
+                    return Ok(at);
+                }
+                return Err(self.truncated(if in_text { "a text" } else { "a value" }));
+            }
+        }
+    }
+}
+
+/// The place of the first `"` or `\`. Looks at 32 bytes at a time, which the compiler turns into vector
+/// instructions: most of a report is text.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    let ends = |byte: u8| (byte == b'"') | (byte == b'\\');
+    let mut at = 0;
+    for block in bytes.chunks_exact(32) {
+        if block.iter().fold(false, |any, &byte| any | ends(byte)) {
+            break;
+        }
+        at += 32;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter()
+        .position(|&byte| ends(byte))
+        .map(|next| at + next)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives one byte at a time, so that every end of a piece is met.
+    struct Drops(Vec<u8>, usize);
+
+    impl io::Read for Drops {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some((&byte, room)) = self.0.get(self.1).zip(buffer.first_mut()) else {
+                return Ok(0);
+            };
+            *room = byte;
+            self.1 += 1;
+            Ok(1)
+        }
+    }
+
+    fn walk(cursor: &mut Cursor<'_>, out: &mut Vec<String>) -> Result<(), ReadError> {
+        match cursor.kind()? {
+            Kind::Object => cursor.object(|cursor, key| {
+                out.push(key.to_owned());
+                if key == "skip" {
+                    cursor.skip()
+                } else {
+                    walk(cursor, out)
+                }
+            }),
+            Kind::List => cursor.list(|cursor| walk(cursor, out)),
+            _ => {
+                let value: serde_json::Value = cursor.value()?;
+                out.push(value.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn walked(text: &[u8]) -> Result<Vec<String>, ReadError> {
+        let mut source = Source::open(Drops(text.to_vec(), 0))?;
+        let mut out = Vec::new();
+        walk(&mut Cursor::new(&mut source), &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn a_walk_meets_every_value_and_skips_what_it_is_told_to() {
+        let text = br#" {"a": [1, "x\"y\\", null, true], "skip": {"deep": [[["}"]]]}, "b": {}} "#;
+        assert_eq!(
+            walked(text).unwrap(),
+            ["a", "1", r#""x\"y\\""#, "null", "true", "skip", "b"]
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_cut_off_anywhere_is_said_to_be() {
+        let text = br#"{"a": [1, "x\"y"], "skip": {"c": [2.5, false]}, "b": null}"#;
+        for end in 1..text.len() {
+            let error = walked(&text[..end]).unwrap_err();
+            assert!(
+                matches!(error, ReadError::Truncated { .. } | ReadError::Shape { .. }),
+                "{end}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_said() {
+        for (text, part) in [
+            (r#"{"a": 1 "b": 2}"#, "`,` or `}`"),
+            (r#"{"a": 1, "a": 2}"#, "twice"),
+            (r"{a: 1}", "a key"),
+            ("[1,]", "a value"),
+            ("[nul]", "while parsing a value"),
+            ("[?]", "starts no value"),
+            (r#"["a"; 1]"#, "`,` or `]`"),
+        ] {
+            let error = walked(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited_whether_walked_or_skipped() {
+        let deep = "[".repeat(100_000);
+        let error = walked(deep.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("nested deeper"), "{error}");
+        let skipped = format!("{{\"skip\": {deep}");
+        let error = walked(skipped.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("nested deeper"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = walked(&bytes);
+        }
+
+        #[test]
+        fn json_is_never_refused(text in r#"[ -~]{0,40}"#, number in any::<i64>()) {
+            let value = serde_json::json!({"a": [text, number], "skip": {"b": text}, "c": {"d": [[text]]}});
+            prop_assert!(walked(value.to_string().as_bytes()).is_ok());
+        }
+
+        #[test]
+        fn the_place_of_a_quote_is_the_first(text in prop::collection::vec(any::<u8>(), 0..100)) {
+            let plain = text.iter().position(|&byte| byte == b'"' || byte == b'\\');
+            prop_assert_eq!(quote_or_escape(&text), plain);
+        }
+    }
+}
