@@ -191,6 +191,7 @@ impl Bench {
                 face: Face::lines(false),
                 folder: self.folder.path(),
                 who: "tester".to_owned(),
+                log_was_told: false,
             };
             Ok(watched(
                 session,
