@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use gs_common::cli::{self, Early, OutputArgs, Talk};
 use gs_common::config::ConfigError;
@@ -18,6 +19,9 @@ use crate::args::{Cli, ReplayArgs, SelftestArgs, Verb};
 use crate::config::Config;
 use crate::judge::Policy;
 use crate::{attend, doctor, live, replay, selftest, verbs};
+
+/// Work that goes on is told of at least so often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 /// The environment's variables.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -90,6 +94,9 @@ fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
             let report = verbs::report(args, &policy)?;
             Ok(outside.finish(report, &Redactor::new(), sinks, talk))
         }),
+        Some(Verb::Backtest(args)) if args.files.is_empty() => {
+            backtested(args, &outside, variables, &cwd)
+        }
         Some(Verb::Backtest(args)) => judged(&outside, |sinks, talk| {
             let policy = outside.policy(&args.policy, talk)?;
             let report = verbs::backtest(args, &policy, talk)?;
@@ -258,6 +265,31 @@ fn replayed(args: &ReplayArgs, policy: &Policy) -> Result<Report, ConfigError> {
     Ok(replay::report(&replayed, args.judge, started_at))
 }
 
+/// A backtest of what a source remembers.
+fn backtested(
+    args: &verbs::BacktestArgs,
+    outside: &Outside<'_>,
+    variables: &Variables,
+    cwd: &Path,
+) -> Result<Exit, ConfigError> {
+    let sinks = outside.sinks()?;
+    let config = Config::resolve(&verbs::run_of(args), variables, cwd)?;
+    let mut talk = outside.talk(config.redactor.clone());
+    for warning in &config.warnings {
+        talk.warning(warning);
+    }
+    let report = in_runtime(async {
+        tokio::select! {
+            report = verbs::backtest_source(args, &config, &mut talk) => report.map(Some),
+            () = interrupted() => Ok(None),
+        }
+    })?;
+    match report {
+        Some(report) => Ok(outside.finish(report, &config.redactor, &sinks, &mut talk)),
+        None => Ok(Exit::Interrupted),
+    }
+}
+
 fn tested(args: &SelftestArgs, policy: &Policy, talk: &mut Talk) -> Result<Report, ConfigError> {
     if args
         .rate
@@ -276,13 +308,22 @@ fn tested(args: &SelftestArgs, policy: &Policy, talk: &mut Talk) -> Result<Repor
         );
     }
     let mut rows = Vec::new();
+    let (began, mut told) = (Instant::now(), Instant::now());
     for (number, (scenario, world)) in plan.iter().enumerate() {
-        talk.detail(&format!(
-            "{} of {}: {}",
+        let progress = format!(
+            "{} of {} cells, {} s: {}",
             number + 1,
             plan.len(),
+            began.elapsed().as_secs(),
             scenario.name
-        ));
+        );
+        // A log hears of it now and then, who asks for more hears of each.
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            talk.note(&progress);
+        } else {
+            talk.detail(&progress);
+        }
         rows.push(selftest::row(scenario, world, args, policy));
     }
     Ok(selftest::report(&rows, args, started_at))

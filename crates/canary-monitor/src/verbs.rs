@@ -16,13 +16,15 @@ use gs_common::units;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::args::{Judge, PolicyArgs};
+use crate::args::{Judge, PolicyArgs, RunArgs};
 use crate::backtest::{self, Window};
 use crate::charts;
+use crate::config::Config;
 use crate::judge::Policy;
 use crate::log::{self, Recording};
 use crate::serve::standing::Ages;
 use crate::serve::{Canary, Site};
+use crate::source::{self, SourceArgs};
 use crate::{import, observations, replay};
 
 /// A file larger than this is not read.
@@ -57,9 +59,15 @@ pub struct ReportArgs {
 /// Windows of the past.
 #[derive(Args, Clone, Debug)]
 pub struct BacktestArgs {
-    /// Decision logs or observations; each is cut into windows
-    #[arg(value_name = "FILE", required = true)]
+    /// Decision logs or observations; each is cut into windows. Without any, the past of --prometheus
+    #[arg(value_name = "FILE", required_unless_present = "prometheus")]
     pub files: Vec<PathBuf>,
+    /// How far back a Prometheus is asked
+    #[arg(long, value_name = "DURATION", default_value = "1d")]
+    pub past: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub source: SourceArgs,
     /// How long a canary is watched
     #[arg(long, value_name = "DURATION", default_value = "15m")]
     pub duration: String,
@@ -161,6 +169,34 @@ fn recorded(path: &Path) -> Result<(Recording, String), String> {
     Ok((recording, sha256))
 }
 
+/// What a backtest was asked for, checked.
+struct Asked {
+    length: f64,
+    most: f64,
+    past: f64,
+}
+
+fn asked(args: &BacktestArgs) -> Result<Asked, ConfigError> {
+    let most = typed("--most", &args.most, units::share)?;
+    if most <= 0.0 || most >= 1.0 {
+        return Err(ConfigError::new(format!(
+            "--most: `{}` does not lie between 0% and 100%",
+            args.most
+        )));
+    }
+    let (length, past) = (
+        seconds("--duration", &args.duration)?,
+        seconds("--past", &args.past)?,
+    );
+    if args.files.is_empty() && past < length {
+        return Err(ConfigError::new(format!(
+            "--past: `{}` is shorter than one window of {}",
+            args.past, args.duration
+        )));
+    }
+    Ok(Asked { length, most, past })
+}
+
 /// Judges the windows of some files.
 ///
 /// # Errors
@@ -171,14 +207,7 @@ pub fn backtest(
     talk: &mut Talk,
 ) -> Result<Report, ConfigError> {
     let started_at = Timestamp::now();
-    let length = seconds("--duration", &args.duration)?;
-    let most = typed("--most", &args.most, units::share)?;
-    if most <= 0.0 || most >= 1.0 {
-        return Err(ConfigError::new(format!(
-            "--most: `{}` does not lie between 0% and 100%",
-            args.most
-        )));
-    }
+    let Asked { length, most, .. } = asked(args)?;
     let (mut windows, mut inputs) = (Vec::<Window>::new(), Vec::<Input>::new());
     let mut told = Instant::now();
     for (number, path) in args.files.iter().enumerate() {
@@ -197,12 +226,9 @@ pub fn backtest(
         let (outcome, sha256) = match recorded(path) {
             Ok((recording, sha256)) => {
                 let scrapes: Vec<observations::Scrape> = recording.scrapes().cloned().collect();
+                let header = &recording.header;
                 windows.extend(backtest::recording(
-                    &shown,
-                    &recording.header,
-                    &scrapes,
-                    length,
-                    policy,
+                    &shown, header, &scrapes, length, policy,
                 ));
                 ("read", Some(sha256))
             }
@@ -225,6 +251,59 @@ pub fn backtest(
         });
     }
     Ok(backtest::report(&windows, most, inputs, started_at))
+}
+
+/// The settings of a run that a backtest of a source goes by.
+#[must_use]
+pub fn run_of(args: &BacktestArgs) -> RunArgs {
+    RunArgs {
+        source: args.source.clone(),
+        policy: args.policy.clone(),
+        output: args.output.clone(),
+        ..RunArgs::default()
+    }
+}
+
+/// Judges the windows of the past of a Prometheus.
+///
+/// # Errors
+/// A flag cannot be read.
+pub async fn backtest_source(
+    args: &BacktestArgs,
+    config: &Config,
+    talk: &mut Talk,
+) -> Result<Report, ConfigError> {
+    let started_at = Timestamp::now();
+    let Asked { length, most, past } = asked(args)?;
+    let mut source = source::open(&config.source)?;
+    let name = crate::summary::subject(config);
+    let past = backtest::Past {
+        from: started_at - jiff::SignedDuration::from_secs_f64(past),
+        to: started_at,
+        seconds: length,
+        latency_limit_seconds: config.policy.latency_limit_seconds,
+    };
+    let mut told = Instant::now();
+    let judged = backtest::remembered(&mut source, &name, &past, &config.policy, |index, count| {
+        if told.elapsed() >= LINES_EVERY {
+            told = Instant::now();
+            talk.note(&format!("{index} of {count} windows"));
+        }
+    })
+    .await;
+    let windows = judged.unwrap_or_else(|error| {
+        // Nothing could be asked: that is no verdict, with the reason.
+        vec![Window {
+            source: name.clone(),
+            start: "the beginning".to_owned(),
+            trials: Vec::new(),
+            lost: Some(match &error.hint {
+                Some(hint) => format!("{error}; {hint}"),
+                None => error.to_string(),
+            }),
+        }]
+    });
+    Ok(backtest::report(&windows, most, Vec::new(), started_at))
 }
 
 /// Reads a file of somebody else. The answer is the section, and whether it holds any setting.
