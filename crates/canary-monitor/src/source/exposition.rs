@@ -78,11 +78,11 @@ pub fn read(page: &[u8], open_metrics: bool, needed: &[&str]) -> Page {
     for (index, line) in page.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if let Err(why) = one_line(line, open_metrics, needed, &mut read) {
             read.lines.rejected += 1;
-            let mentions = |name: &&str| {
+            let mentions = |name: &str| {
                 let name = name.as_bytes();
                 !name.is_empty() && line.windows(name.len()).any(|part| part == name)
             };
-            let needed = needed.iter().copied().find(|name| mentions(&name));
+            let needed = needed.iter().copied().find(|name| mentions(name));
             let needed = needed.map(str::to_owned);
             // One line for each metric that is needed is always kept; of the rest the first ones.
             let new = |needed: &String| {

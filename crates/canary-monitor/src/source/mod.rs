@@ -13,6 +13,8 @@ mod counters;
 pub mod diagnosis;
 pub mod exposition;
 mod fetch;
+mod kills;
+pub mod kubernetes;
 mod names;
 mod notes;
 pub mod prometheus;

@@ -112,6 +112,12 @@ impl ScrapeSource {
         }
     }
 
+    /// The names of the pods.
+    pub(super) fn pod_names(&self) -> Vec<String> {
+        let targets = self.config.targets.iter();
+        targets.map(|target| target.pod.clone()).collect()
+    }
+
     /// Reads all pages, each within `most`, in the order of the targets.
     async fn pages(&self, most: Duration) -> Vec<Got> {
         let wanted: Arc<Vec<String>> = Arc::new(self.wanted());

@@ -124,31 +124,6 @@ fn summed(newest: &BTreeMap<(&str, &str, &str), (f64, f64)>) -> Containers {
     }
 }
 
-/// Counts kills for want of memory from restarts: each restart whose last end was one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Kills {
-    restarts: BTreeMap<String, u64>,
-    counted: u64,
-}
-
-impl Kills {
-    /// How many there were since the first look, where anything tells of them.
-    pub(super) fn take(&mut self, now: &Containers) -> Option<u64> {
-        if now.oom_events.is_some() {
-            return now.oom_events;
-        }
-        for (container, (restarts, killed)) in &now.restarts {
-            let before = self.restarts.insert(container.clone(), *restarts);
-            if let Some(before) = before
-                && *killed
-            {
-                self.counted += restarts.saturating_sub(before);
-            }
-        }
-        (!self.restarts.is_empty()).then_some(self.counted)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,21 +165,5 @@ mod tests {
         assert_eq!(none, Containers::default());
         let later = containers_at(&all, "a", "pod", None, 1000.0);
         assert_eq!(later.memory_bytes, None, "too old");
-    }
-
-    #[test]
-    fn kills_are_restarts_after_an_end_for_want_of_memory() {
-        let at = |restarts: f64, killed: f64| {
-            let all = [
-                series(RESTARTS, "app", &[], 99.0, restarts),
-                series(LAST_END, "app", &[("reason", "OOMKilled")], 99.0, killed),
-            ];
-            containers_at(&all, "a", "pod", None, 100.0)
-        };
-        let mut kills = Kills::default();
-        assert_eq!(kills.take(&at(7.0, 1.0)), Some(0));
-        assert_eq!(kills.take(&at(8.0, 1.0)), Some(1));
-        assert_eq!(kills.take(&at(9.0, 0.0)), Some(1));
-        assert_eq!(Kills::default().take(&Containers::default()), None);
     }
 }

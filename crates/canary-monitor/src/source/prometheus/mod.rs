@@ -19,12 +19,13 @@ use jiff::Timestamp;
 
 use self::answer::Series;
 use self::ask::{Asker, Found, MOST_SKEW_SECONDS, one_of, range, unix};
-use self::containers::{FRESH_SECONDS, Kills, METRICS, containers_at};
+use self::containers::{FRESH_SECONDS, METRICS, containers_at};
 use self::pods::{Gathered, PodAt, pods_at};
 use self::setup::Setup;
 use super::config::{MetricConfig, PrometheusConfig, SourceConfig};
 use super::counters::Track;
 use super::fetch::{Fetcher, said};
+use super::kills::Kills;
 use super::names::{CPU, MEMORY, START};
 use super::notes::Notes;
 use super::selector::Selector;
@@ -89,6 +90,12 @@ impl PrometheusSource {
             last_look: None,
             newest: f64::MIN,
         }
+    }
+
+    /// The names of the pods that are there; none where that cannot be found out.
+    pub(super) async fn pod_names(&self, plan: &Plan, now: Timestamp) -> Vec<String> {
+        let found = setup::find(self, plan, now).await;
+        found.map_or_else(|_| Vec::new(), |found| found.pods)
     }
 
     fn selector(&self, side: Side) -> &Selector {
@@ -349,6 +356,10 @@ impl PrometheusSource {
             (found.cpu_seconds, found.memory_bytes)
         };
         let started = found.reading.started.or(used.started);
+        let restarts = used.restarts.iter();
+        let restarts =
+            restarts.map(|(container, (count, killed))| (container.as_str(), *count, *killed));
+        let oom_kills = used.oom_events.or_else(|| pod.kills.take(restarts));
         PodSample {
             up: true,
             started_at_seconds: started.map(|unix| plan.seconds_at(moment(unix))),
@@ -361,7 +372,7 @@ impl PrometheusSource {
             throttled_seconds: used.throttled_seconds,
             memory_bytes,
             memory_limit_bytes: used.memory_limit_bytes,
-            oom_kills: pod.kills.take(&used),
+            oom_kills,
             ..PodSample::down(name, side)
         }
     }
@@ -414,12 +425,12 @@ fn not_prepared() -> SourceError {
 
 impl Source for PrometheusSource {
     async fn prepare(&mut self, plan: &Plan) -> Result<Prepared, SourceError> {
-        let (setup, prepared) = setup::find(self, plan, Timestamp::now()).await?;
-        self.setup = Some(setup);
+        let found = setup::find(self, plan, Timestamp::now()).await?;
+        self.setup = Some(found.setup);
         self.pods.clear();
         self.last_look = None;
         self.newest = f64::MIN;
-        Ok(prepared)
+        Ok(found.prepared)
     }
 
     async fn look(&mut self, plan: &Plan, now: Timestamp) -> Result<Look, SourceError> {

@@ -61,6 +61,15 @@ impl Setup {
     }
 }
 
+/// Everything that was found out before the run.
+#[derive(Debug)]
+pub(super) struct AllFound {
+    pub setup: Setup,
+    pub prepared: Prepared,
+    /// The names of the pods of both sides.
+    pub pods: Vec<String>,
+}
+
 /// What the search brought of one side.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -182,7 +191,7 @@ pub(super) async fn find(
     source: &PrometheusSource,
     plan: &Plan,
     now: Timestamp,
-) -> Result<(Setup, Prepared), SourceError> {
+) -> Result<AllFound, SourceError> {
     let ahead = source.asker.clock().await?;
     if ahead.abs() > MOST_SKEW_SECONDS {
         return Err(source.asker.off(ahead));
@@ -227,7 +236,11 @@ pub(super) async fn find(
         queries: resolved(source, &setup, &pods),
         warnings,
     };
-    Ok((setup, prepared))
+    Ok(AllFound {
+        setup,
+        prepared,
+        pods: pods.iter().flat_map(BTreeMap::keys).cloned().collect(),
+    })
 }
 
 /// Sentences about the clock and warnings of the server; no series at all is an error.
