@@ -140,11 +140,13 @@ pub enum Arrivals {
     Poisson,
 }
 
-/// A stretch of a run. Load goes in a straight line from where it was to `target`.
+/// A stretch of a run. Load goes in a straight line from `from` to `target`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
     /// `ramp`, `hold`, `ramp-down`, or `stage-N`.
     pub name: String,
+    /// Users, or requests a second, at its start.
+    pub from: f64,
     /// Users, or requests a second, at its end.
     pub target: f64,
     /// How long.

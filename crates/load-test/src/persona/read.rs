@@ -22,6 +22,9 @@ const LARGEST: u64 = 1 << 20;
 /// A task is repeated at most so often: more is a slip.
 const MOST_REPEATS: u32 = 1000;
 
+/// Goose writes out the weights of personas, so that they must not be boundless.
+const MOST_WEIGHT: u32 = 10_000;
+
 /// All tasks of a persona together have at most so many steps, repetitions written out.
 const MOST_STEPS: usize = 10_000;
 
@@ -310,6 +313,9 @@ impl Reader<'_> {
             return Err(fields.error(format!("there are two personas `{name}`")));
         }
         let weight = fields.count::<u32>("weight")?.unwrap_or(1);
+        if weight > MOST_WEIGHT {
+            return Err(fields.error(format!("`weight` is {weight}: write 0 to {MOST_WEIGHT}")));
+        }
         let inherits = fields
             .get("inherits")
             .map(|item| Ok::<_, ConfigError>((item.text()?, item.value.span())))
