@@ -127,6 +127,12 @@ impl Config {
             set.optional("abort-after", args.goals.abort_after.as_deref(), some_time)?;
         let allowed = set.list("allow-host", &args.safety.allow_host, host_name)?;
         let max_rate = set.value("max-rate", args.safety.max_rate.as_deref(), "20000", rate)?;
+        let lateness_limit = set.value(
+            "max-lateness",
+            args.safety.max_lateness.as_deref(),
+            "100ms",
+            some_time,
+        )?;
         let connection = connection(&mut set, &args.connection, variables)?;
         let timeout = set.value(
             "timeout",
@@ -183,6 +189,7 @@ impl Config {
             headers,
             max_body: usize::try_from(max_body).unwrap_or(usize::MAX / 2),
             slow_limit: slow,
+            lateness_limit,
             shard: None,
         };
         if let Some(url) = &url {

@@ -22,11 +22,9 @@ pub const CHANCE: f64 = 0.01;
 /// An arrival that waits longer for a connection is late.
 pub const LATE: Duration = Duration::from_millis(50);
 
-/// The generator is saturated if one request in a hundred was handed on later than this.
-pub const SATURATED_LATENESS: Duration = Duration::from_millis(50);
-
-/// The same where its threads were busy for more than [`BUSY`] of the time.
-pub const BUSY_LATENESS: Duration = Duration::from_millis(10);
+/// Where its threads were busy for more than [`BUSY`] of the time, a generator may be late by so much less
+/// before it is saturated.
+pub const BUSY_DIVISOR: u32 = 10;
 
 /// The share of CPU time from which a thread is busy.
 pub const BUSY: f64 = 0.95;
@@ -213,12 +211,12 @@ pub fn saturation(run: &RunResult) -> Option<String> {
         0.0
     };
     let millis = late.as_secs_f64() * 1e3;
-    if late > SATURATED_LATENESS {
+    if late > generator.lateness_limit {
         return Some(format!(
             "1 request in 100 was handed on more than {millis:.0} ms late by this machine itself"
         ));
     }
-    if busy > BUSY && late > BUSY_LATENESS {
+    if busy > BUSY && late > generator.lateness_limit / BUSY_DIVISOR {
         return Some(format!(
             "its threads were busy {} of the time, and 1 request in 100 was handed on more than {millis:.0} ms late",
             show_share((busy.min(1.0) * 1000.0).round() / 1000.0)

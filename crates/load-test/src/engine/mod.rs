@@ -70,6 +70,8 @@ pub struct Plan {
     pub max_body: usize,
     /// What is slower is slow.
     pub slow_limit: Duration,
+    /// One request in a hundred may be handed on so late by this machine itself.
+    pub lateness_limit: Duration,
     /// Index and number of shards.
     pub shard: Option<(u32, u32)>,
 }
@@ -531,6 +533,7 @@ fn collect(
             cpu_seconds: cpu.as_secs_f64(),
             threads: plan.threads,
             lateness: merged.lateness,
+            lateness_limit: plan.lateness_limit,
             waited: merged.waited,
             wait: merged.wait,
             dropped: merged.dropped,
@@ -583,6 +586,7 @@ impl Plan {
             headers: Vec::new(),
             max_body: 1 << 20,
             slow_limit: Duration::from_secs(1),
+            lateness_limit: Duration::from_millis(100),
             shard: None,
         }
     }
