@@ -1,6 +1,6 @@
 # The targets are the interface for people. Everything that a fresh machine lacks is installed below
 # .tools/ by these targets, once, in pinned versions; nothing outside of the repository is changed,
-# but for Debian's `prometheus` package where root can install it.
+# but for Debian's `prometheus` package where root can install it, and Go's own caches.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,7 +15,8 @@ VENV := $(TOOLS)/venv
 # Absolute, so that a recipe may change its folder.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-BINARIES := smoke-test canary-monitor gs-sim
+SHIPPED := smoke-test canary-monitor load-test vuln-gate secret-scan
+BINARIES := $(SHIPPED) gs-sim
 TARBALL := gs-tools-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
 # Progress bars and colours belong to people.
 export CARGO_TERM_PROGRESS_WHEN ?= never
@@ -90,8 +91,8 @@ tools: $(VENV)/.done prometheus engines ## Install the pinned tools that tests a
 .PHONY: docs
 docs: ## Build the code's documentation, and the manual pages and completions
 	$(CARGO) doc --workspace --no-deps
-	$(CARGO) build --quiet --release --bin smoke-test
-	bash tools/shipped_docs.sh $(TARGET)/release $(CURDIR)/target/shipped
+	$(CARGO) build --quiet --release --bins
+	bash tools/shipped_docs.sh $(TARGET)/release $(CURDIR)/target/shipped $(SHIPPED)
 
 .PHONY: dist
 dist: docs ## Pack the binaries with completions, manual pages and licences
@@ -108,9 +109,11 @@ dist: docs ## Pack the binaries with completions, manual pages and licences
 install: docs ## Install binaries, completions and manual pages below PREFIX (~/.local)
 	$(CARGO) build --quiet --release --bins --locked
 	install -d $(PREFIX)/bin $(PREFIX)/share/man/man1 $(PREFIX)/share/bash-completion/completions
-	install -m 755 $(TARGET)/release/smoke-test $(PREFIX)/bin/
-	install -m 644 target/shipped/man/smoke-test.1 $(PREFIX)/share/man/man1/
-	install -m 644 target/shipped/completions/smoke-test.bash $(PREFIX)/share/bash-completion/completions/smoke-test
+	for tool in $(SHIPPED); do \
+	  install -m 755 $(TARGET)/release/$$tool $(PREFIX)/bin/; \
+	  install -m 644 target/shipped/man/$$tool.1 $(PREFIX)/share/man/man1/; \
+	  install -m 644 target/shipped/completions/$$tool.bash $(PREFIX)/share/bash-completion/completions/$$tool; \
+	done
 
 .PHONY: clean
 clean: ## Remove what was built

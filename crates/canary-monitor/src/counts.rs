@@ -2,14 +2,15 @@
 //!
 //! Nothing is extrapolated: counts are whole numbers of requests. A counter that fell, or a process
 //! that started anew, means that the pod counts from zero again (what it did between the last look
-//! and its end is lost with it). A pod that was born inside the run counts from its birth.
+//! and its end is lost with it). A pod that was born inside the run counts from its birth. A counter
+//! that is not told at one look is bridged: the next look that tells it counts from the last that did.
 
 use std::collections::BTreeMap;
 
 use crate::observations::{PodSample, Scrape, Side};
 
 /// Starts of one process, read twice, differ by less than this many seconds.
-const SAME_START_SECONDS: f64 = 2.0;
+pub const SAME_START_SECONDS: f64 = 2.0;
 
 /// What one pod did since the last time it was seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,11 +21,14 @@ pub struct Increment {
     pub side: Side,
     /// Requests answered.
     pub requests: u64,
-    /// Those answered with an error; absent where the pod does not count them.
+    /// Errors since the last look that told them; absent where this one does not.
     pub errors: Option<u64>,
-    /// Requests that were timed; those answered, where the pod does not count them apart.
+    /// The requests among which those errors are.
+    pub told_errors: u64,
+    /// Requests that were timed since the last look with a histogram; those answered, where the pod does
+    /// not count them apart.
     pub timed: u64,
-    /// Those of them that took longer than each edge; absent where the pod has no histogram.
+    /// Those of them that took longer than each edge; absent where this look has no histogram.
     pub slower: Option<Vec<u64>>,
     /// CPU time used, in seconds.
     pub cpu_seconds: Option<f64>,
@@ -54,7 +58,32 @@ pub enum EventKind {
 struct Track {
     number: usize,
     side: Side,
-    last: Option<PodSample>,
+    last: Option<Last>,
+}
+
+/// The last known value of each counter. Looks differ in what they tell, so each has its own moment.
+#[derive(Clone, Debug, Default)]
+struct Last {
+    started_at_seconds: Option<f64>,
+    requests: u64,
+    errors: Option<Errors>,
+    latency: Option<Latency>,
+    cpu_seconds: Option<f64>,
+    oom_kills: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Errors {
+    errors: u64,
+    requests: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Latency {
+    /// Whether `timed` is a counter of its own.
+    apart: bool,
+    timed: u64,
+    le: Vec<u64>,
 }
 
 /// Remembers the last look at each pod.
@@ -96,29 +125,36 @@ impl Ledger {
             let side = sample.side;
             let pod = track.number;
             let mut add = |kind| events.push(Event { pod, side, kind });
-            match &track.last {
-                Some(last) if restarted(last, sample) => {
-                    add(EventKind::Restart);
-                    increments.push(from_zero(pod, sample, requests));
-                }
-                Some(last) => increments.push(difference(pod, last, sample, requests)),
-                // Born after the first look: all that it did belongs to the run.
-                None if sample
-                    .started_at_seconds
-                    .is_some_and(|at| at >= first_at.min(0.0)) =>
+            if let Some(last) = &track.last {
+                if let (Some(before), Some(now)) = (last.oom_kills, sample.oom_kills)
+                    && now > before
                 {
-                    increments.push(from_zero(pod, sample, requests));
+                    add(EventKind::OomKills(now - before));
                 }
-                None => {}
+                if last.restarted(sample, requests) {
+                    add(EventKind::Restart);
+                    track.last = Some(Last::zero(sample));
+                }
             }
-            if let (Some(before), Some(now)) = (
-                track.last.as_ref().and_then(|last| last.oom_kills),
-                sample.oom_kills,
-            ) && now > before
-            {
-                add(EventKind::OomKills(now - before));
+            match &mut track.last {
+                Some(last) => increments.push(last.until(pod, sample, requests)),
+                // Born after the first look: all that it did belongs to the run.
+                None => {
+                    let born = sample
+                        .started_at_seconds
+                        .is_some_and(|at| at >= first_at.min(0.0));
+                    let mut last = Last::zero(sample);
+                    if born {
+                        increments.push(last.until(pod, sample, requests));
+                    } else {
+                        last.errors = None;
+                        last.latency = None;
+                        last.cpu_seconds = None;
+                        last.until(pod, sample, requests);
+                    }
+                    track.last = Some(last);
+                }
             }
-            track.last = Some(sample.clone());
         }
         (increments, events)
     }
@@ -136,74 +172,91 @@ impl Ledger {
     }
 }
 
-/// A process that started later, or a counter that fell.
-fn restarted(last: &PodSample, now: &PodSample) -> bool {
-    let later = matches!(
-        (last.started_at_seconds, now.started_at_seconds),
-        (Some(before), Some(after)) if after > before + SAME_START_SECONDS
-    );
-    let fell = |before: Option<u64>, after: Option<u64>| matches!((before, after), (Some(before), Some(after)) if after < before);
-    later
-        || fell(last.requests, now.requests)
-        || fell(last.errors, now.errors)
-        || fell(last.timed, now.timed)
-        || matches!((&last.le, &now.le), (Some(before), Some(after)) if before.iter().zip(after).any(|(before, after)| after < before))
-}
-
-fn from_zero(pod: usize, sample: &PodSample, requests: u64) -> Increment {
-    let timed = sample.timed.unwrap_or(requests);
-    Increment {
-        pod,
-        side: sample.side,
-        requests,
-        errors: sample.errors,
-        timed,
-        slower: sample.le.as_ref().map(|le| {
-            le.iter()
-                .map(|within| timed.saturating_sub(*within))
-                .collect()
-        }),
-        cpu_seconds: sample.cpu_seconds,
+impl Last {
+    /// A process that has just started.
+    fn zero(sample: &PodSample) -> Self {
+        Self {
+            started_at_seconds: sample.started_at_seconds,
+            requests: 0,
+            errors: Some(Errors::default()),
+            latency: sample.le.as_ref().map(|le| Latency {
+                apart: sample.timed.is_some(),
+                timed: 0,
+                le: vec![0; le.len()],
+            }),
+            cpu_seconds: Some(0.0),
+            oom_kills: sample.oom_kills,
+        }
     }
-}
 
-fn difference(pod: usize, last: &PodSample, now: &PodSample, requests: u64) -> Increment {
-    let before = last.requests.unwrap_or(0);
-    let count = requests - before.min(requests);
-    let errors = match (last.errors, now.errors) {
-        (Some(before), Some(after)) => Some((after - before.min(after)).min(count)),
-        // The first error makes the series: until then it is not there.
-        (None, Some(after)) => Some(after.min(count)),
-        (_, None) => None,
-    };
-    let (timed_before, timed_now) = (last.all_timed(), now.all_timed());
-    let timed = timed_now
-        .unwrap_or(requests)
-        .saturating_sub(timed_before.unwrap_or(0));
-    let slower = match (&last.le, &now.le) {
-        (Some(before_le), Some(after_le)) => Some(
-            before_le
-                .iter()
-                .zip(after_le)
-                .map(|(before_le, after_le)| {
-                    timed.saturating_sub(after_le - before_le.min(after_le))
-                })
-                .collect(),
-        ),
-        _ => None,
-    };
-    let cpu_seconds = match (last.cpu_seconds, now.cpu_seconds) {
-        (Some(before), Some(after)) if after >= before => Some(after - before),
-        _ => None,
-    };
-    Increment {
-        pod,
-        side: now.side,
-        requests: count,
-        errors,
-        timed,
-        slower,
-        cpu_seconds,
+    /// A process that started later, or a counter that fell.
+    fn restarted(&self, now: &PodSample, requests: u64) -> bool {
+        let later = matches!(
+            (self.started_at_seconds, now.started_at_seconds),
+            (Some(before), Some(after)) if after > before + SAME_START_SECONDS
+        );
+        let errors_fell = matches!((self.errors, now.errors), (Some(before), Some(after)) if after < before.errors);
+        let latency_fell = match (&self.latency, &now.le) {
+            (Some(before), Some(after)) => {
+                let timed = now
+                    .all_timed()
+                    .filter(|_| before.apart == now.timed.is_some());
+                timed.is_some_and(|timed| timed < before.timed)
+                    || before
+                        .le
+                        .iter()
+                        .zip(after)
+                        .any(|(before, after)| after < before)
+            }
+            _ => false,
+        };
+        later || requests < self.requests || errors_fell || latency_fell
+    }
+
+    /// What happened since, up to this look, which becomes the last.
+    fn until(&mut self, pod: usize, now: &PodSample, requests: u64) -> Increment {
+        let mut increment = Increment {
+            pod,
+            side: now.side,
+            requests: requests - self.requests.min(requests),
+            errors: None,
+            told_errors: 0,
+            timed: 0,
+            slower: None,
+            cpu_seconds: None,
+        };
+        if let Some(errors) = now.errors {
+            if let Some(before) = self.errors {
+                increment.told_errors = requests - before.requests.min(requests);
+                let more = errors - before.errors.min(errors);
+                increment.errors = Some(more.min(increment.told_errors));
+            }
+            self.errors = Some(Errors { errors, requests });
+        }
+        if let Some(le) = &now.le {
+            let apart = now.timed.is_some();
+            let timed = now.all_timed().unwrap_or(requests);
+            if let Some(before) = self.latency.as_ref().filter(|before| before.apart == apart) {
+                increment.timed = timed.saturating_sub(before.timed);
+                let slower = before.le.iter().zip(le).map(|(before, within)| {
+                    increment.timed.saturating_sub(within - before.min(within))
+                });
+                increment.slower = Some(slower.collect());
+            }
+            self.latency = Some(Latency {
+                apart,
+                timed,
+                le: le.clone(),
+            });
+        }
+        if let Some(cpu) = now.cpu_seconds {
+            increment.cpu_seconds = self.cpu_seconds.map(|before| (cpu - before).max(0.0));
+            self.cpu_seconds = Some(cpu);
+        }
+        self.requests = requests;
+        self.started_at_seconds = now.started_at_seconds.or(self.started_at_seconds);
+        self.oom_kills = now.oom_kills.or(self.oom_kills);
+        increment
     }
 }
 
@@ -273,6 +326,53 @@ mod tests {
         let (increments, _) = ledger.take(&look(15.0, vec![timed(200, 90, 60)]));
         assert_eq!((increments[0].requests, increments[0].timed), (100, 40));
         assert_eq!(increments[0].slower, Some(vec![20, 0]));
+    }
+
+    #[test]
+    fn a_counter_that_is_not_told_for_a_while_is_bridged() {
+        let silent = |pod, requests| PodSample {
+            errors: None,
+            le: None,
+            ..sample(pod, requests, 0, -9.0)
+        };
+        let mut ledger = Ledger::default();
+        ledger.take(&look(0.0, vec![sample("a", 1000, 100, -9.0)]));
+        let (increments, _) = ledger.take(&look(15.0, vec![silent("a", 1100)]));
+        assert_eq!(
+            (
+                increments[0].requests,
+                increments[0].errors,
+                increments[0].told_errors
+            ),
+            (100, None, 0)
+        );
+        assert_eq!(increments[0].slower, None);
+        let (increments, _) = ledger.take(&look(30.0, vec![sample("a", 1200, 103, -9.0)]));
+        assert_eq!(
+            (
+                increments[0].requests,
+                increments[0].errors,
+                increments[0].told_errors
+            ),
+            (100, Some(3), 200)
+        );
+        assert_eq!(
+            (increments[0].timed, &increments[0].slower),
+            (200, &Some(vec![100, 0]))
+        );
+    }
+
+    #[test]
+    fn what_an_old_pod_counted_before_it_first_told_is_not_of_this_run() {
+        let silent = PodSample {
+            errors: None,
+            ..sample("a", 1000, 0, -9.0)
+        };
+        let looks = vec![
+            look(0.0, vec![silent]),
+            look(15.0, vec![sample("a", 1100, 90, -9.0)]),
+        ];
+        assert_eq!(counted(looks), (vec![(100, None)], 0));
     }
 
     #[test]

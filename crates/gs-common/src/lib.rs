@@ -2,10 +2,12 @@
 //! change.
 //!
 //! In reading order: [`verdict`] and [`exit`] say what a judgement is, [`finding`] what is wrong at a
-//! place, [`report`] is the one value that every tool's `run` returns, [`render`] turns it into its faces and [`sink`] puts those in
-//! their places. [`config`], [`cli`], [`units`], [`secret`] and [`redact`] are what a tool reads
-//! and must not print; [`mod@file`] writes whole files or none; [`http`] and [`backoff`] are how it
-//! asks the network.
+//! place, [`report`] is the one value that every tool's `run` returns, [`render`] turns it into its
+//! faces and [`sink`] puts those in their places. [`suppression`] accepts findings on record,
+//! [`fingerprint`] tells them apart, [`purl`] and [`versions`] name the packages that they are in.
+//! [`config`], [`cli`], [`units`], [`secret`] and [`redact`] are what a tool reads and must not print;
+//! [`mod@file`] writes whole files or none; [`process`] runs other programs; [`http`] and [`backoff`]
+//! are how it asks the network.
 //!
 //! Nothing in this crate prints or ends the process: callers own both streams.
 
@@ -15,11 +17,16 @@ pub mod config;
 pub mod exit;
 pub mod file;
 pub mod finding;
+pub mod fingerprint;
 pub mod http;
+pub mod process;
+pub mod purl;
 pub mod redact;
 pub mod render;
 pub mod report;
 pub mod secret;
 pub mod sink;
+pub mod suppression;
 pub mod units;
 pub mod verdict;
+pub mod versions;

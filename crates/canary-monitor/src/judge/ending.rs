@@ -1,5 +1,7 @@
 //! The judgement at the end of a run: the last look, and what a pass needs.
 
+use gs_common::verdict::Verdict;
+
 use super::evidence::{Count, under_limit};
 use super::numeric::{binomial_at_least, binomial_at_most};
 use super::tally::{Kind, Window, without_bursts};
@@ -13,7 +15,7 @@ const LAST_LOOK_SHARE: f64 = 0.10;
 /// Stable's share within which a last look at latency makes sense.
 const LAST_LOOK_RANGE: std::ops::Range<f64> = 0.002..0.5;
 
-/// The chance of a sound environment to look unhealthy.
+/// The chance of a side within its limits to look as if it were over one.
 const ENVIRONMENT_ALPHA: f64 = 0.01;
 
 /// The share of the time for which the environment has to be sound.
@@ -37,18 +39,64 @@ impl Watch {
             let sentence = "the canary got no request".to_owned();
             return Some(self.inconclusive(reason::NO_TRAFFIC, sentence));
         }
+        let open = self
+            .environment()
+            .or_else(|| self.mostly_unsound())
+            .map(|sentence| (reason::ENVIRONMENT_UNHEALTHY, sentence))
+            .or_else(|| self.undecided());
+        if open.is_some() && !last {
+            return None;
+        }
+        // One look, at the very end: it has no guarantee for more.
         if let Some(decision) = self.last_look() {
             return Some(decision);
         }
-        if let Some(sentence) = self.environment().or_else(|| self.mostly_unsound()) {
-            return last.then(|| self.inconclusive(reason::ENVIRONMENT_UNHEALTHY, sentence));
+        if let Some((reason, sentence)) = open {
+            return Some(self.inconclusive(reason, sentence));
         }
+        Some(self.without_conviction())
+    }
+
+    /// What speaks against the canary at this moment and has not convicted it.
+    fn undecided(&self) -> Option<(super::Reason, String)> {
         if self.streaks.iter().any(|streak| *streak > 0) {
             let sentence =
                 "the evidence against the canary had not yet held long enough".to_owned();
-            return last.then(|| self.inconclusive(reason::UNDECIDED, sentence));
+            return Some((reason::UNDECIDED, sentence));
         }
-        Some(self.without_conviction())
+        let over = |kind, limit: f64, dispersion: f64| {
+            let (canary, stable) = self.latest(kind);
+            breaks(canary, limit, dispersion)
+                && !self.shared(canary.share().unwrap_or(0.0), stable.share(), limit)
+        };
+        let errors = over(
+            Kind::Errors,
+            self.policy.error_limit,
+            self.error_limit.dispersion,
+        );
+        let slow = self.limit_edges.1.is_some_and(|edge| {
+            over(
+                Kind::Slow(edge),
+                self.policy.slow_limit,
+                self.slow_limit.dispersion,
+            )
+        });
+        (errors || slow).then(|| {
+            let sentence = "the canary was over a limit at the end, for too short a time to judge";
+            (reason::UNDECIDED, sentence.to_owned())
+        })
+    }
+
+    /// Both sides in the latest minute or so.
+    fn latest(&self, kind: Kind) -> (Count, Count) {
+        let seconds = self.policy.recent_seconds;
+        let window = Window {
+            seconds,
+            requests: 0,
+            most_seconds: seconds,
+        };
+        self.history
+            .window(&window, self.warm_at.unwrap_or(f64::INFINITY), kind)
     }
 
     fn without_conviction(&self) -> Decision {
@@ -89,7 +137,18 @@ impl Watch {
         let (errors, slow) = self.shown();
         if errors > line && slow > line {
             let sentence = self.sentence_of(reason::HEALTHY);
-            return self.decided(gs_common::verdict::Verdict::Pass, reason::HEALTHY, sentence);
+            return match self.guards.short_of_cpu() {
+                None => self.decided(Verdict::Pass, reason::HEALTHY, sentence),
+                Some(short) => {
+                    let sentence = format!("{short}; {sentence}");
+                    self.decided(Verdict::Warn, reason::SHORT_OF_CPU, sentence)
+                }
+            };
+        }
+        if errors > line
+            && let Some(sentence) = self.between_edges(line)
+        {
+            return self.inconclusive(reason::METRICS_UNAVAILABLE, sentence);
         }
         self.inconclusive(reason::LOW_TRAFFIC, self.sentence_of(reason::LOW_TRAFFIC))
     }
@@ -117,13 +176,17 @@ impl Watch {
 
     /// What the pods did not tell.
     fn unmeasured(&self) -> Option<String> {
-        let canary = self.whole.sum(Side::Canary);
-        let mostly = |told: u64| told as f64 >= self.policy.coverage * canary.requests as f64;
-        if !mostly(canary.told_errors) {
-            return Some("the canary does not tell how many of its requests failed".to_owned());
-        }
-        if !mostly(canary.told_latency) {
-            return Some("the canary does not tell how long its requests took".to_owned());
+        for side in [Side::Canary, Side::Stable] {
+            let (who, tally) = (side.as_str(), self.whole.sum(side));
+            let mostly = |told: u64| told as f64 >= self.policy.coverage * tally.requests as f64;
+            if !mostly(tally.told_errors) {
+                return Some(format!(
+                    "{who} does not tell how many of its requests failed"
+                ));
+            }
+            if !mostly(tally.told_latency) {
+                return Some(format!("{who} does not tell how long its requests took"));
+            }
         }
         if self.limit_edges.0.is_none() {
             return Some(format!(
@@ -132,6 +195,25 @@ impl Watch {
             ));
         }
         None
+    }
+
+    /// Whether only an edge at the limit is missing: the next one above it would show that the limit
+    /// holds, the next one below it does not.
+    fn between_edges(&self, line: f64) -> Option<String> {
+        let (Some(below), Some(above)) = self.limit_edges else {
+            return None;
+        };
+        let slow = self.totals.sum(Side::Canary).slow(above);
+        let holds = below != above && under_limit(slow, self.policy.slow_limit) > line;
+        holds.then(|| {
+            let edge = |edge: usize| self.header.edges_seconds[edge];
+            format!(
+                "no bucket ends at the limit of {} s: the requests between {} s and {} s may be within it or not",
+                self.policy.latency_limit_seconds,
+                edge(below),
+                edge(above)
+            )
+        })
     }
 
     /// Whether stable breaks a limit in the recent past, with some certainty.
@@ -144,17 +226,8 @@ impl Watch {
             };
             self.history.window(&window, 0.0, kind).1
         };
-        let breaks = |count: Count, limit: f64, dispersion: f64| {
-            let scaled = |value: u64| (value as f64 / dispersion).floor() as u64;
-            let tail = binomial_at_least(scaled(count.events), scaled(count.requests), limit);
-            count.share().is_some_and(|share| share > limit) && tail < ENVIRONMENT_ALPHA
-        };
         let errors = window(Kind::Errors);
-        if breaks(
-            errors,
-            self.policy.error_limit,
-            self.error_limit.dispersion.max(1.0),
-        ) {
+        if breaks(errors, self.policy.error_limit, self.error_limit.dispersion) {
             return Some(format!(
                 "{:.1}% of stable's requests fail too, {:.1}% are allowed",
                 errors.share().unwrap_or(0.0) * 100.0,
@@ -163,12 +236,7 @@ impl Watch {
         }
         let edge = self.limit_edges.1?;
         let slow = window(Kind::Slow(edge));
-        breaks(
-            slow,
-            self.policy.slow_limit,
-            self.slow_limit.dispersion.max(1.0),
-        )
-        .then(|| {
+        breaks(slow, self.policy.slow_limit, self.slow_limit.dispersion).then(|| {
             format!(
                 "{:.1}% of stable's requests are slower than {} s too, {:.1}% are allowed",
                 slow.share().unwrap_or(0.0) * 100.0,
@@ -185,24 +253,23 @@ impl Watch {
             .then(|| format!("stable kept its own limits at {sound} of {of} checks only"))
     }
 
-    /// Whether the canary's share of the requests is off the declared weight.
+    /// Whether the canary's share of the requests was off a declared weight.
     fn split(&self) -> Option<String> {
-        let weight = self.header.canary_weight?;
-        let (canary, stable) = (
-            self.whole.sum(Side::Canary).requests,
-            self.whole.sum(Side::Stable).requests,
-        );
-        let all = canary + stable;
-        let share = canary as f64 / all as f64;
-        let (low, high) = (weight / SPLIT_FACTOR, (weight * SPLIT_FACTOR).min(1.0));
-        let off = (share < low && binomial_at_most(canary, all, low) < SPLIT_ALPHA)
-            || (share > high && binomial_at_least(canary, all, high) < SPLIT_ALPHA);
-        off.then(|| {
-            format!(
-                "the canary got {:.1}% of the requests, {:.1}% were declared",
-                share * 100.0,
-                weight * 100.0
-            )
+        self.splits.iter().find_map(|split| {
+            let weight = split.weight?;
+            let [canary, stable] = split.requests;
+            let all = canary + stable;
+            let share = canary as f64 / all.max(1) as f64;
+            let (low, high) = (weight / SPLIT_FACTOR, (weight * SPLIT_FACTOR).min(1.0));
+            let off = (share < low && binomial_at_most(canary, all, low) < SPLIT_ALPHA)
+                || (share > high && binomial_at_least(canary, all, high) < SPLIT_ALPHA);
+            off.then(|| {
+                format!(
+                    "the canary got {:.1}% of the requests, {:.1}% were declared",
+                    share * 100.0,
+                    weight * 100.0
+                )
+            })
         })
     }
 
@@ -253,4 +320,11 @@ impl Watch {
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(edge, _)| edge)
     }
+}
+
+/// Whether a share is over its limit with some certainty.
+fn breaks(count: Count, limit: f64, dispersion: f64) -> bool {
+    let scaled = |value: u64| (value as f64 / dispersion.max(1.0)).floor() as u64;
+    let tail = binomial_at_least(scaled(count.events), scaled(count.requests), limit);
+    count.share().is_some_and(|share| share > limit) && tail < ENVIRONMENT_ALPHA
 }

@@ -110,6 +110,15 @@ impl Bets {
         self.cells.push(cell);
     }
 
+    /// Takes a cell in that is as long as several, as so many equal parts: where looks are rarer than
+    /// checks, what one cell may add stays the same by time. The root of a fair bet is a losing one, so
+    /// a start between two parts keeps the guarantee.
+    pub fn push_long(&mut self, cell: CellRatios, parts: u32) {
+        let parts = parts.max(1);
+        let part = cell.map(|ratio| ratio / f64::from(parts));
+        (0..parts).for_each(|_| self.push(part));
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.cells.clear();

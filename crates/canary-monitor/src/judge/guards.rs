@@ -1,10 +1,10 @@
-//! What is wrong with a canary without a statistic: restarts, kills, a leak.
+//! What is wrong with a canary without a statistic: restarts, kills, a leak, and too little CPU.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::policy::Policy;
-use crate::counts::{Event, EventKind};
-use crate::observations::{Scrape, Side};
+use crate::counts::{Event, EventKind, SAME_START_SECONDS};
+use crate::observations::{PodSample, Scrape, Side};
 
 /// Fewer looks than this show no growth.
 const LEAST_POINTS: usize = 8;
@@ -18,8 +18,21 @@ const LEAST_GROWTH_UNLIMITED: f64 = 0.10;
 /// Mann and Kendall's statistic above this: it grows, and hardly ever falls.
 const MONOTONE: f64 = 4.0;
 
-/// A cache that fills slows down: its second half grows by less than this share of its first.
-const STEADY: f64 = 0.5;
+/// Few points cannot reach that even if they never fall: then this share of the most they can.
+const MONOTONE_SHARE: f64 = 0.85;
+
+/// A cache that fills slows down: the second half of the window grows by less than this share of the
+/// first. An exponential approach with a time constant of five minutes has 0.61 over five minutes.
+const STEADY: f64 = 0.7;
+
+/// The same over everything since the warm-up, which tells slower caches from leaks.
+const STEADY_LONG: f64 = 0.55;
+
+/// Everything since the warm-up tells more than the window if it is so many times longer,
+const LONG: f64 = 1.4;
+
+/// and no longer than this, in seconds.
+const MOST_LONG_SECONDS: f64 = 3600.0;
 
 /// Growth that stable shows too is not the canary's: it has to exceed it by this factor.
 const BEYOND_STABLE: f64 = 2.0;
@@ -28,7 +41,17 @@ const BEYOND_STABLE: f64 = 2.0;
 const LEAK_CHECKS: u32 = 3;
 
 /// Points above that in one window are thinned: slopes are compared pair by pair.
-const MOST_POINTS: usize = 120;
+const MOST_POINTS: usize = 60;
+
+/// A pod that uses this share of its CPU limit between two looks is near it.
+const NEAR_LIMIT: f64 = 0.9;
+
+/// Near the limit, or throttled, for this share of the time is worth a warning. The alert
+/// `CPUThrottlingHigh` of the kubernetes-mixin warns at a quarter too.
+const SHORT_OF_CPU: f64 = 0.25;
+
+/// Fewer seconds of pods than this tell nothing of their CPU.
+const LEAST_CPU_SECONDS: f64 = 120.0;
 
 /// A run of memory figures of one pod: seconds and bytes.
 type Points = VecDeque<(f64, f64)>;
@@ -40,12 +63,41 @@ pub struct Guards {
     oom_kills: [u64; 2],
     memory: BTreeMap<(Side, String), Memory>,
     growing_checks: u32,
+    cpu: BTreeMap<(Side, String), CpuLook>,
+    cpu_time: [CpuTime; 2],
 }
 
 #[derive(Clone, Debug, Default)]
 struct Memory {
     points: Points,
     limit: Option<f64>,
+    started_at_seconds: Option<f64>,
+}
+
+/// The last look at a pod's CPU.
+#[derive(Clone, Copy, Debug)]
+struct CpuLook {
+    at_seconds: f64,
+    cpu_seconds: Option<f64>,
+    throttled_seconds: Option<f64>,
+}
+
+/// How the pods of a side spent their time, in seconds of pods.
+#[derive(Clone, Copy, Debug, Default)]
+struct CpuTime {
+    limited: f64,
+    near_limit: f64,
+    told_throttled: f64,
+    throttled: f64,
+}
+
+/// How short of CPU a side is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cpu {
+    /// Share of the time in which its pods used 90% of their limit and more; absent without a limit.
+    pub near_limit_share: Option<f64>,
+    /// Share of the time in which its pods were not allowed to run; absent where nobody told.
+    pub throttled_share: Option<f64>,
 }
 
 /// A leak that was seen.
@@ -71,28 +123,109 @@ impl Guards {
             }
         }
         for sample in scrape.pods.iter().filter(|sample| sample.up) {
-            let Some(bytes) = sample.memory_bytes else {
-                continue;
-            };
-            let memory = self
-                .memory
-                .entry((sample.side, sample.pod.clone()))
-                .or_default();
-            memory.limit = sample.memory_limit_bytes.or(memory.limit);
-            // A process that starts anew starts its memory anew.
-            if memory
-                .points
-                .back()
-                .is_some_and(|(_, last)| bytes < 0.5 * last)
-            {
-                memory.points.clear();
-            }
-            memory.points.push_back((scrape.at_seconds, bytes));
-            let oldest = scrape.at_seconds - policy.leak_seconds - 1.0;
-            while memory.points.front().is_some_and(|(at, _)| *at < oldest) {
-                memory.points.pop_front();
+            self.take_cpu(scrape.at_seconds, sample);
+            self.take_memory(scrape.at_seconds, sample, policy);
+        }
+        // A pod that is gone leaks no more.
+        let oldest = scrape.at_seconds - policy.leak_seconds;
+        let here = |last: Option<&(f64, f64)>| last.is_some_and(|(at, _)| *at >= oldest);
+        self.memory.retain(|_, memory| here(memory.points.back()));
+        self.cpu.retain(|_, look| look.at_seconds >= oldest);
+    }
+
+    fn take_memory(&mut self, at_seconds: f64, sample: &PodSample, policy: &Policy) {
+        let Some(bytes) = sample.memory_bytes else {
+            return;
+        };
+        let key = (sample.side, sample.pod.clone());
+        let memory = self.memory.entry(key).or_default();
+        memory.limit = sample.memory_limit_bytes.or(memory.limit);
+        // A process that starts anew starts its memory anew.
+        let later = matches!(
+            (memory.started_at_seconds, sample.started_at_seconds),
+            (Some(before), Some(now)) if now > before + SAME_START_SECONDS
+        );
+        let fell = memory
+            .points
+            .back()
+            .is_some_and(|(_, last)| bytes < 0.5 * last);
+        if later || fell {
+            memory.points.clear();
+        }
+        memory.started_at_seconds = sample.started_at_seconds.or(memory.started_at_seconds);
+        memory.points.push_back((at_seconds, bytes));
+        let oldest = at_seconds - MOST_LONG_SECONDS.max(policy.leak_seconds) - 1.0;
+        while memory.points.front().is_some_and(|(at, _)| *at < oldest) {
+            memory.points.pop_front();
+        }
+    }
+
+    fn take_cpu(&mut self, at_seconds: f64, sample: &PodSample) {
+        let now = CpuLook {
+            at_seconds,
+            cpu_seconds: sample.cpu_seconds,
+            throttled_seconds: sample.throttled_seconds,
+        };
+        let before = self.cpu.insert((sample.side, sample.pod.clone()), now);
+        let Some(before) = before else { return };
+        let seconds = at_seconds - before.at_seconds;
+        let time = &mut self.cpu_time[index(sample.side)];
+        if let (Some(limit), Some(was), Some(is)) =
+            (sample.cpu_limit_cores, before.cpu_seconds, now.cpu_seconds)
+            && limit > 0.0
+            && is >= was
+        {
+            time.limited += seconds;
+            if is - was >= NEAR_LIMIT * limit * seconds {
+                time.near_limit += seconds;
             }
         }
+        if let (Some(was), Some(is)) = (before.throttled_seconds, now.throttled_seconds)
+            && is >= was
+        {
+            time.told_throttled += seconds;
+            // It is a sum over threads: a pod is at most throttled all the time.
+            time.throttled += (is - was).min(seconds);
+        }
+    }
+
+    /// How short of CPU a side was so far.
+    #[must_use]
+    pub fn cpu(&self, side: Side) -> Cpu {
+        let time = self.cpu_time[index(side)];
+        let share = |part: f64, of: f64| (of >= LEAST_CPU_SECONDS).then(|| part / of);
+        Cpu {
+            near_limit_share: share(time.near_limit, time.limited),
+            throttled_share: share(time.throttled, time.told_throttled),
+        }
+    }
+
+    /// What is to be said of the canary's CPU: never a reason to roll back, for a limit that is too low
+    /// shows in errors and latency if it harms.
+    #[must_use]
+    pub fn short_of_cpu(&self) -> Option<String> {
+        let (canary, stable) = (self.cpu(Side::Canary), self.cpu(Side::Stable));
+        let short = |own: Option<f64>, usual: Option<f64>| {
+            own.filter(|own| *own >= SHORT_OF_CPU && *own > BEYOND_STABLE * usual.unwrap_or(0.0))
+        };
+        let usual = |share: Option<f64>| {
+            share.map_or_else(String::new, |share| {
+                format!(", stable {:.0}%", share * 100.0)
+            })
+        };
+        if let Some(share) = short(canary.throttled_share, stable.throttled_share) {
+            return Some(format!(
+                "the canary is throttled for {:.0}% of the time{}",
+                share * 100.0,
+                usual(stable.throttled_share)
+            ));
+        }
+        let share = short(canary.near_limit_share, stable.near_limit_share)?;
+        Some(format!(
+            "the canary runs near its CPU limit for {:.0}% of the time{}",
+            share * 100.0,
+            usual(stable.near_limit_share)
+        ))
     }
 
     /// Restarts of a side so far.
@@ -113,23 +246,22 @@ impl Guards {
         self.memory.keys().any(|(side, _)| *side == Side::Canary)
     }
 
-    /// Looks for a leak at a check; it has to be there at several in a row.
-    pub fn leak(&mut self, policy: &Policy) -> Option<Leak> {
-        let stable = median(
-            self.memory
-                .iter()
-                .filter(|((side, _), _)| *side == Side::Stable)
-                .filter_map(|(_, memory)| slope(&thinned(&memory.points)))
-                .collect(),
-        )
-        .unwrap_or(0.0);
-        let canaries = self
-            .memory
-            .iter()
-            .filter(|((side, _), _)| *side == Side::Canary);
-        let found = canaries
-            .filter_map(|((_, pod), memory)| growing(pod, memory, stable, policy))
-            .next();
+    /// Looks for a leak at a check; it has to be there at several in a row. `interval` is that of the
+    /// looks, `since` the end of the warm-up, in seconds.
+    pub fn leak(&mut self, policy: &Policy, interval: f64, since: f64) -> Option<Leak> {
+        // Sparse looks need a longer window to be told from noise.
+        let window = policy.leak_seconds.max(LEAST_POINTS as f64 * interval);
+        let of = |side| self.memory.iter().filter(move |((own, _), _)| *own == side);
+        let found = of(Side::Canary)
+            .find_map(|((_, pod), memory)| {
+                growing(pod, memory, window, since, policy.leak_horizon_seconds)
+            })
+            .filter(|leak| {
+                let slopes = of(Side::Stable)
+                    .filter_map(|(_, memory)| slope(&thinned(&memory.points, window)));
+                let usual = median(slopes.collect()).unwrap_or(0.0);
+                leak.slope > BEYOND_STABLE * usual.max(0.0)
+            });
         self.growing_checks = if found.is_some() {
             self.growing_checks + 1
         } else {
@@ -143,12 +275,12 @@ fn index(side: Side) -> usize {
     usize::from(side == Side::Stable)
 }
 
-/// Growth that is steady, beyond that of stable, and reaches the limit within the horizon.
-fn growing(pod: &str, memory: &Memory, stable_slope: f64, policy: &Policy) -> Option<Leak> {
-    let points = thinned(&memory.points);
+/// Growth that is steady and reaches the limit within the horizon.
+fn growing(pod: &str, memory: &Memory, window: f64, since: f64, horizon: f64) -> Option<Leak> {
+    let points = thinned(&memory.points, window);
     let (first, last) = (points.first()?, points.last()?);
     let span = last.0 - first.0;
-    if points.len() < LEAST_POINTS || span < 0.9 * policy.leak_seconds {
+    if points.len() < LEAST_POINTS || span < 0.85 * window {
         return None;
     }
     let slope = slope(&points)?;
@@ -157,19 +289,22 @@ fn growing(pod: &str, memory: &Memory, stable_slope: f64, policy: &Policy) -> Op
     } else {
         LEAST_GROWTH_UNLIMITED
     };
-    if slope * span < least * first.1 || slope <= BEYOND_STABLE * stable_slope.max(0.0) {
+    if slope * span < least * first.1 {
         return None;
     }
-    if mann_kendall(&points) <= MONOTONE {
+    if mann_kendall(&points) <= monotone(points.len()) || steadiness(&points) < STEADY {
         return None;
     }
-    let middle = points.len() / 2;
-    let growth = |points: &[(f64, f64)]| self::slope(points).unwrap_or(0.0);
-    if growth(&points[middle..]) < STEADY * growth(&points[..=middle]) {
+    let started = memory.started_at_seconds.unwrap_or(f64::NEG_INFINITY);
+    let all = thinned(&memory.points, last.0 - since.max(started));
+    let long = all
+        .first()
+        .is_some_and(|first| last.0 - first.0 >= LONG * window);
+    if long && steadiness(&all) < STEADY_LONG {
         return None;
     }
     let left = memory.limit.map(|limit| (limit - last.1).max(0.0) / slope);
-    if left.is_some_and(|left| left > policy.leak_horizon_seconds) {
+    if left.is_some_and(|left| left > horizon) {
         return None;
     }
     Some(Leak {
@@ -180,9 +315,36 @@ fn growing(pod: &str, memory: &Memory, stable_slope: f64, policy: &Policy) -> Op
     })
 }
 
-fn thinned(points: &Points) -> Vec<(f64, f64)> {
-    let step = points.len().div_ceil(MOST_POINTS).max(1);
-    points.iter().rev().step_by(step).rev().copied().collect()
+/// The slope of the second half, as a share of that of the first.
+fn steadiness(points: &[(f64, f64)]) -> f64 {
+    let middle = points.len() / 2;
+    let growth = |points: &[(f64, f64)]| slope(points).unwrap_or(0.0);
+    let (early, late) = (growth(&points[..=middle]), growth(&points[middle..]));
+    if early > 0.0 {
+        late / early
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// The points of the last `window` seconds, thinned.
+fn thinned(points: &Points, window: f64) -> Vec<(f64, f64)> {
+    let from = points.back().map_or(0.0, |(at, _)| at - window - 1.0);
+    let within: Vec<(f64, f64)> = points
+        .iter()
+        .rev()
+        .take_while(|(at, _)| *at >= from)
+        .copied()
+        .collect();
+    let step = within.len().div_ceil(MOST_POINTS).max(1);
+    within.into_iter().step_by(step).rev().collect()
+}
+
+/// What the statistic of so many points has to exceed.
+fn monotone(points: usize) -> f64 {
+    let n = points as f64;
+    let most = n * (n - 1.0) / 2.0 / (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
+    MONOTONE.min(MONOTONE_SHARE * most)
 }
 
 /// Theil and Sen's slope: the median over all pairs, deaf to outliers.
@@ -246,7 +408,7 @@ mod tests {
                 pods: vec![sample],
             };
             guards.take(&scrape, &[], &policy);
-            seen |= look % 2 == 0 && guards.leak(&policy).is_some();
+            seen |= look % 2 == 0 && guards.leak(&policy, 15.0, 90.0).is_some();
         }
         assert_eq!(seen, expected);
     }
@@ -259,6 +421,83 @@ mod tests {
     fn steady_growth_is_a_leak() {
         check(|at| 600.0 + at / 3.0 + ripple(at), Some(2048.0 * MIB), true);
         check(|at| 600.0 + at / 3.0, None, true);
+    }
+
+    #[test]
+    fn a_slow_cache_is_none_and_a_leak_beside_a_cache_is_one() {
+        let cache = |length: f64| move |at: f64| 600.0 - 250.0 * (-at / length).exp() + ripple(at);
+        check(cache(150.0), Some(2048.0 * MIB), false);
+        check(cache(300.0), Some(2048.0 * MIB), false);
+        check(|at| cache(60.0)(at) + at / 4.0, Some(2048.0 * MIB), true);
+    }
+
+    #[test]
+    fn sparse_looks_find_it_too() {
+        let (mut guards, policy) = (Guards::default(), Policy::default());
+        let mut seen = false;
+        for look in 1..=15 {
+            let at_seconds = f64::from(look) * 60.0;
+            let sample = PodSample {
+                up: true,
+                memory_bytes: Some((600.0 + at_seconds / 4.0 + ripple(at_seconds)) * MIB),
+                ..PodSample::down("c", Side::Canary)
+            };
+            let pods = vec![sample];
+            guards.take(&Scrape { at_seconds, pods }, &[], &policy);
+            seen |= guards.leak(&policy, 60.0, 120.0).is_some();
+        }
+        assert!(seen);
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_leaks_no_more() {
+        let (mut guards, policy) = (Guards::default(), Policy::default());
+        let sample = |pod: &str, mib: f64| PodSample {
+            up: true,
+            memory_bytes: Some(mib * MIB),
+            ..PodSample::down(pod, Side::Canary)
+        };
+        for look in 1..=80 {
+            let at_seconds = f64::from(look) * 15.0;
+            let pods = if look <= 24 {
+                vec![sample("old", 600.0 + at_seconds / 3.0)]
+            } else {
+                vec![sample("new", 600.0)]
+            };
+            guards.take(&Scrape { at_seconds, pods }, &[], &policy);
+            if look > 45 {
+                assert_eq!(guards.leak(&policy, 15.0, 90.0), None);
+            }
+        }
+    }
+
+    #[test]
+    fn short_of_cpu_is_said_when_stable_is_not() {
+        let told = |canary: f64, stable: f64| {
+            let (mut guards, policy) = (Guards::default(), Policy::default());
+            for look in 1..=20 {
+                let at_seconds = f64::from(look) * 15.0;
+                let sample = |pod: &str, side, cores: f64| PodSample {
+                    up: true,
+                    cpu_seconds: Some(cores * at_seconds),
+                    cpu_limit_cores: Some(1.0),
+                    ..PodSample::down(pod, side)
+                };
+                let pods = vec![
+                    sample("c", Side::Canary, canary),
+                    sample("s", Side::Stable, stable),
+                ];
+                guards.take(&Scrape { at_seconds, pods }, &[], &policy);
+            }
+            guards.short_of_cpu()
+        };
+        assert!(
+            told(0.97, 0.3)
+                .unwrap()
+                .contains("near its CPU limit for 100%")
+        );
+        assert_eq!(told(0.5, 0.3), None);
+        assert_eq!(told(0.97, 0.95), None);
     }
 
     #[test]
@@ -293,7 +532,7 @@ mod tests {
             };
             let pods = vec![sample("c", Side::Canary), sample("s", Side::Stable)];
             guards.take(&Scrape { at_seconds, pods }, &[], &policy);
-            assert_eq!(guards.leak(&policy), None);
+            assert_eq!(guards.leak(&policy, 15.0, 90.0), None);
         }
     }
 }

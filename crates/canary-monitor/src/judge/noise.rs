@@ -20,12 +20,18 @@ const PRIOR_FREEDOM: f64 = 2.0;
 pub struct Noise {
     chi_square: f64,
     freedom: f64,
+    /// The minutes of a stable pod that is alone.
+    alone: Vec<Count>,
 }
 
 impl Noise {
     /// Takes in one minute of the stable pods. Each pod is held against the share of that minute, so
-    /// that what all of them shared is no noise.
+    /// that what all of them shared is no noise. A pod that is alone can only be held against its own
+    /// other minutes, where what the canary would have shared counts as noise too.
     pub fn take(&mut self, minute: &[Count]) {
+        if let [pod] = minute {
+            self.alone.push(*pod);
+        }
         let (chi_square, freedom) = chi_square(minute);
         self.chi_square += chi_square;
         self.freedom += freedom;
@@ -47,8 +53,9 @@ impl Noise {
             }
         };
         let minutes = per((self.chi_square, self.freedom));
+        let alone = per(chi_square(&self.alone));
         let totals = TOTALS_WEIGHT * per(chi_square(totals));
-        minutes.max(totals).max(1.0)
+        minutes.max(alone).max(totals).max(1.0)
     }
 }
 
@@ -173,6 +180,15 @@ mod tests {
         noise.take(&pods(&[80, 80, 80]));
         noise.take(&pods(&[1, 1, 1]));
         assert_eq!(noise.dispersion(&pods(&[81, 81, 81])), 1.0);
+    }
+
+    #[test]
+    fn a_pod_that_is_alone_shows_its_own_bursts() {
+        let mut noise = Noise::default();
+        for events in [1, 2, 80, 75, 1, 0, 2, 1] {
+            noise.take(&pods(&[events]));
+        }
+        assert!(noise.dispersion(&pods(&[160])) > 5.0);
     }
 
     #[test]

@@ -37,11 +37,13 @@ pub const METRICS_UNAVAILABLE: Reason = "metrics_unavailable";
 pub const SPLIT: Reason = "split";
 /// At the end there was evidence against the canary that had not yet held long enough.
 pub const UNDECIDED: Reason = "undecided";
+/// The canary is healthy, but short of CPU.
+pub const SHORT_OF_CPU: Reason = "short_of_cpu";
 /// The file holds no observations that can be read.
 pub const UNREADABLE: Reason = "unreadable";
 
 /// All codes, with what they mean: the page lists them, a test holds it to that.
-pub const ALL: [(Reason, &str); 18] = [
+pub const ALL: [(Reason, &str); 19] = [
     (
         HEALTHY,
         "pass: the limits are shown to hold, and the canary is not shown to be worse than stable",
@@ -94,6 +96,10 @@ pub const ALL: [(Reason, &str); 18] = [
     (
         UNDECIDED,
         "no verdict: at the end there was evidence against the canary that had not held long enough",
+    ),
+    (
+        SHORT_OF_CPU,
+        "warn: as `healthy`, but the canary runs near its CPU limit or is throttled, and stable is not",
     ),
     (
         UNREADABLE,

@@ -26,7 +26,7 @@ impl Tally {
     pub fn add(&mut self, increment: &Increment) {
         self.requests += increment.requests;
         if let Some(errors) = increment.errors {
-            self.told_errors += increment.requests;
+            self.told_errors += increment.told_errors;
             self.errors += errors;
         }
         if let Some(slower) = &increment.slower {

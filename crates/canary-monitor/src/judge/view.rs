@@ -1,6 +1,6 @@
 //! What the judge knows, for people: the sides, the tests, and sentences with numbers.
 
-use super::guards::Leak;
+use super::guards::{Cpu, Leak};
 use super::tally::{Kind, Tally};
 use super::watch::Watch;
 use super::{Reason, power, reason};
@@ -25,6 +25,8 @@ pub struct SideView {
     pub restarts: u64,
     /// Kills for want of memory.
     pub oom_kills: u64,
+    /// How short of CPU its pods were.
+    pub cpu: Cpu,
 }
 
 /// One test at a glance.
@@ -72,13 +74,7 @@ impl Watch {
     /// The run at a glance.
     #[must_use]
     pub fn view(&self) -> View {
-        let few = self.totals.side(Side::Stable).count() < self.policy.placebo_pods;
-        let long = if few {
-            self.policy.persistence_few
-        } else {
-            self.policy.persistence
-        };
-        let limit = self.policy.persistence_limit;
+        let needed = self.needed();
         let slow_dispersion = self
             .worst_edge()
             .map_or(1.0, |edge| self.slow[edge].dispersion);
@@ -87,37 +83,31 @@ impl Watch {
                 reason::ERROR_RATE,
                 self.errors.evidence,
                 self.errors.dispersion,
-                long,
             ),
-            (
-                reason::LATENCY,
-                self.latency_evidence,
-                slow_dispersion,
-                long,
-            ),
+            (reason::LATENCY, self.latency_evidence, slow_dispersion),
             (
                 reason::ERROR_LIMIT,
                 self.error_limit.evidence,
                 self.error_limit.dispersion,
-                limit,
             ),
             (
                 reason::LATENCY_LIMIT,
                 self.slow_limit.evidence,
                 self.slow_limit.dispersion,
-                limit,
             ),
         ];
         let tests = rows
             .into_iter()
-            .zip(self.streaks)
-            .map(|((reason, evidence, dispersion, needed), held)| TestView {
-                reason,
-                evidence,
-                dispersion,
-                held,
-                needed,
-            })
+            .zip(self.streaks.into_iter().zip(needed))
+            .map(
+                |((reason, evidence, dispersion), (held, needed))| TestView {
+                    reason,
+                    evidence,
+                    dispersion,
+                    held,
+                    needed,
+                },
+            )
             .collect();
         View {
             at_seconds: self.at_seconds,
@@ -145,6 +135,7 @@ impl Watch {
                 .then(|| whole.cpu_seconds / whole.requests as f64),
             restarts: self.guards.restarts(side),
             oom_kills: self.guards.oom_kills(side),
+            cpu: self.guards.cpu(side),
         }
     }
 

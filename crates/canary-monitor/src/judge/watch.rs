@@ -1,5 +1,7 @@
 //! One run of the judge: a state that takes one look after the other.
 
+use std::collections::BTreeMap;
+
 use gs_common::verdict::Verdict;
 
 use super::evidence::{Bets, Count, comparison, over_limit};
@@ -10,7 +12,7 @@ use super::policy::Policy;
 use super::tally::{Cell, History, Kind, Pods, Window};
 use super::{Decision, Reason, reason, tolerance};
 use crate::counts::Ledger;
-use crate::observations::{Header, Scrape, Side};
+use crate::observations::{Header, PodSample, Scrape, Side};
 
 /// Stable shares above this make an edge useless for a comparison: half of everything is slow.
 const MOST_SLOW: f64 = 0.5;
@@ -26,6 +28,12 @@ const CATASTROPHE_REQUESTS: u64 = 20;
 /// A fall of the slow share from one cell to the next counts as warming up if it is so many standard
 /// deviations of independent counts.
 const FALLING: f64 = 3.0;
+
+/// A cell that is longer than a check counts as so many cells at most: a gap is no proof of anything.
+const MOST_PARTS: f64 = 2.0;
+
+/// A look that comes early by this share of the interval is on time.
+const SLACK: f64 = 0.2;
 
 /// One of the four tests that go on, with its state.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +65,8 @@ pub struct Watch {
     pub(super) limit_edges: (Option<usize>, Option<usize>),
 
     cell: Pods,
-    minute: (Pods, u32),
+    /// What was counted since the last whole minute, and for how many seconds.
+    minute: (Pods, f64),
     next_check: f64,
     last_check: f64,
     pub(super) history: History,
@@ -82,6 +91,9 @@ pub struct Watch {
     pub(super) slow_limit: Test,
     pub(super) catastrophe: Bets,
 
+    /// The declared weights, one after the other, with the requests of canary and stable meanwhile.
+    pub(super) splits: Vec<Split>,
+
     pub(super) streaks: [u32; 4],
     pub(super) looks: Looks,
     pub(super) at_seconds: f64,
@@ -98,6 +110,13 @@ pub(super) struct Sound {
     pub(super) of: u32,
 }
 
+/// The requests of canary and stable under one declared weight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split {
+    pub(super) weight: Option<f64>,
+    pub(super) requests: [u64; 2],
+}
+
 /// Which looks were had.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Looks {
@@ -105,6 +124,8 @@ pub(super) struct Looks {
     pub(super) stable: f64,
     pub(super) canary_seen: bool,
     pub(super) stable_seen: bool,
+    /// When each pod was first and last up.
+    up: BTreeMap<String, (f64, f64)>,
 }
 
 impl Watch {
@@ -120,7 +141,7 @@ impl Watch {
             ledger: Ledger::default(),
             guards: Guards::default(),
             cell: Pods::default(),
-            minute: (Pods::default(), 0),
+            minute: (Pods::default(), 0.0),
             last_check: 0.0,
             history: History::default(),
             first_request: None,
@@ -136,13 +157,24 @@ impl Watch {
             error_limit: Test::default(),
             slow_limit: Test::default(),
             catastrophe: Bets::default(),
+            splits: Vec::new(),
             streaks: [0; 4],
             looks: Looks::default(),
             at_seconds: 0.0,
             decision: None,
         };
         watch.forget();
+        watch.set_weight(header.canary_weight);
         watch
+    }
+
+    /// Says which share of the requests the canary is meant to get from now on. Evidence carries over:
+    /// the traffic of each cell stands in its formula.
+    pub fn set_weight(&mut self, weight: Option<f64>) {
+        self.splits.push(Split {
+            weight,
+            requests: [0; 2],
+        });
     }
 
     /// Takes one look in. The answer is the decision, once there is one; later looks do not change it.
@@ -160,9 +192,12 @@ impl Watch {
             }
             self.cell.add(increment);
             self.whole.add(increment);
+            if let Some(split) = self.splits.last_mut() {
+                split.requests[usize::from(increment.side == Side::Stable)] += increment.requests;
+            }
         }
         // A scraper is never quite on time.
-        let slack = 0.2 * self.header.scrape_interval_seconds;
+        let slack = SLACK * self.header.scrape_interval_seconds;
         if scrape.at_seconds + slack >= self.next_check {
             self.decision = self.check(scrape.at_seconds);
             let passed = ((scrape.at_seconds + slack) / self.policy.check_seconds).floor();
@@ -276,7 +311,7 @@ impl Watch {
     fn forget(&mut self) {
         self.totals = Pods::default();
         self.sound = Sound::default();
-        self.minute = (Pods::default(), 0);
+        self.minute = (Pods::default(), 0.0);
         self.errors.clear();
         self.error_limit.clear();
         self.slow_limit.clear();
@@ -287,9 +322,13 @@ impl Watch {
     fn gather(&mut self, pods: &Pods, cell: &Cell) {
         self.totals.merge(pods);
         self.minute.0.merge(pods);
-        self.minute.1 += 1;
-        let whole_minute = f64::from(self.minute.1) * self.policy.check_seconds >= 60.0 - 1e-9;
+        self.minute.1 += cell.seconds;
+        let slack = SLACK * self.header.scrape_interval_seconds;
+        let whole_minute = self.minute.1 + slack >= 60.0;
         let minute = whole_minute.then(|| std::mem::take(&mut self.minute).0);
+        let parts = (cell.seconds / self.policy.check_seconds)
+            .round()
+            .clamp(1.0, MOST_PARTS) as u32;
         let take = |test: &mut Test, kind: Kind, totals: &Pods| {
             if let Some(minute) = &minute {
                 test.noise.take(&minute.counts(Side::Stable, kind));
@@ -302,24 +341,24 @@ impl Watch {
         take(&mut self.errors, Kind::Errors, &self.totals);
         self.errors
             .bets
-            .push(comparison(canary, stable, self.policy.error_ratio));
+            .push_long(comparison(canary, stable, self.policy.error_ratio), parts);
         self.error_limit.dispersion = self.errors.dispersion;
         self.error_limit
             .bets
-            .push(over_limit(canary, self.policy.error_limit));
+            .push_long(over_limit(canary, self.policy.error_limit), parts);
         for edge in &self.compared_edges {
             let (canary, stable) = both(Kind::Slow(*edge));
             let test = &mut self.slow[*edge];
             take(test, Kind::Slow(*edge), &self.totals);
             test.bets
-                .push(comparison(canary, stable, self.tolerated[*edge]));
+                .push_long(comparison(canary, stable, self.tolerated[*edge]), parts);
         }
         if let Some(edge) = self.limit_edges.1 {
             let canary = cell.canary.slow(edge);
             take(&mut self.slow_limit, Kind::Slow(edge), &self.totals);
             self.slow_limit
                 .bets
-                .push(over_limit(canary, self.policy.slow_limit));
+                .push_long(over_limit(canary, self.policy.slow_limit), parts);
         }
         let kept = |kind, limit: f64| {
             cell.stable
@@ -343,9 +382,14 @@ impl Watch {
         self.weigh();
     }
 
+    /// So many later starts are planned: one a check.
+    fn later_starts(&self) -> usize {
+        (self.header.duration_seconds / self.policy.check_seconds).ceil() as usize
+    }
+
     /// The evidence of each test as it stands.
     fn weigh(&mut self) {
-        let later = (self.header.duration_seconds / self.policy.check_seconds).ceil() as usize;
+        let later = self.later_starts();
         let (cap, limit_cap) = (self.policy.cell_cap, self.policy.limit_cap);
         let weigh = |test: &mut Test, cap: f64| {
             test.evidence = test.bets.evidence(test.dispersion, cap, later);
@@ -377,13 +421,6 @@ impl Watch {
     /// Looks whether some evidence has held long enough.
     fn convict(&mut self) -> Option<Decision> {
         let line = self.policy.fail_line();
-        let few = self.totals.side(Side::Stable).count() < self.policy.placebo_pods;
-        let long = if few {
-            self.policy.persistence_few
-        } else {
-            self.policy.persistence
-        };
-        let limit_long = self.policy.persistence_limit;
         let edge = self.worst_edge();
 
         let holds = [
@@ -401,7 +438,7 @@ impl Watch {
         for (streak, holds) in self.streaks.iter_mut().zip(holds) {
             *streak = if holds { *streak + 1 } else { 0 };
         }
-        let wanted = [long, long, limit_long, limit_long];
+        let wanted = self.needed();
         let reasons = [
             reason::ERROR_RATE,
             reason::LATENCY,
@@ -413,6 +450,30 @@ impl Watch {
             .into_iter()
             .find(|test| self.streaks[*test] >= wanted[*test])
             .map(|test| self.fail(reasons[test], self.sentence_of(reasons[test])))
+    }
+
+    /// Checks in a row for which each of the four tests has to hold. Where looks are rarer than checks, as
+    /// many as make the same time, and one more.
+    pub(super) fn needed(&self) -> [u32; 4] {
+        let few = self.totals.side(Side::Stable).count() < self.policy.placebo_pods;
+        let long = if few {
+            self.policy.persistence_few
+        } else {
+            self.policy.persistence
+        };
+        let (check, cell) = (
+            self.policy.check_seconds,
+            self.header.scrape_interval_seconds,
+        );
+        let scaled = |checks: u32| {
+            if cell <= check {
+                return checks;
+            }
+            let same_time = (f64::from(checks) * check / cell).ceil() as u32;
+            checks.min(same_time + 1)
+        };
+        let limit = self.policy.persistence_limit;
+        [scaled(long), scaled(long), scaled(limit), scaled(limit)]
     }
 
     pub(super) fn now(&self, kind: Kind) -> (Count, Count) {
@@ -476,15 +537,17 @@ impl Watch {
         share > limit && !self.shared(share, stable.share(), limit)
     }
 
-    fn shared(&self, canary: f64, stable: Option<f64>, limit: f64) -> bool {
+    pub(super) fn shared(&self, canary: f64, stable: Option<f64>, limit: f64) -> bool {
         stable.is_some_and(|stable| stable > limit && canary < BLAME * stable)
     }
 
     fn catastrophic(&mut self) -> Option<Decision> {
         let limit = self.policy.catastrophe;
-        let evidence = self
-            .catastrophe
-            .evidence(self.error_limit.dispersion, f64::INFINITY, 0);
+        let evidence = self.catastrophe.evidence(
+            self.error_limit.dispersion,
+            f64::INFINITY,
+            self.later_starts(),
+        );
         let newest = self.history.newest().next()?;
         let (now, stable) = (newest.canary.failed(), newest.stable.failed().share());
         let share = now.share()?;
@@ -512,7 +575,9 @@ impl Watch {
         if kills >= 2 && beyond(kills, usual) {
             return Some(self.fail(reason::OOM_KILLED, self.sentence_of(reason::OOM_KILLED)));
         }
-        let leak = self.guards.leak(&self.policy)?;
+        let since = self.warm_at.unwrap_or(0.0);
+        let interval = self.header.scrape_interval_seconds;
+        let leak = self.guards.leak(&self.policy, interval, since)?;
         // While it warms up, memory may grow.
         self.warm_at?;
         let sentence = super::view::leak_sentence(&leak);
@@ -553,18 +618,55 @@ fn bracket(edges: &[f64], limit: f64) -> (Option<usize>, Option<usize>) {
 
 impl Looks {
     fn take(&mut self, scrape: &Scrape) {
-        let share = |side: Side| {
-            let listed = scrape.pods.iter().filter(|pod| pod.side == side);
-            let (up, all) = listed.fold((0.0, 0.0), |(up, all), pod| {
-                let told = pod.up && pod.requests.is_some();
-                (up + f64::from(u8::from(told)), all + 1.0)
-            });
-            if all > 0.0 { up / all } else { 0.0 }
-        };
-        let (canary, stable) = (share(Side::Canary), share(Side::Stable));
+        let now = scrape.at_seconds;
+        let told = |pod: &PodSample| pod.up && pod.requests.is_some();
+        for pod in scrape.pods.iter().filter(|pod| told(pod)) {
+            match self.up.get_mut(&pod.pod) {
+                Some(up) => up.1 = now,
+                None => {
+                    self.up.insert(pod.pod.clone(), (now, now));
+                }
+            }
+        }
+        let (canary, stable) = (
+            self.had(scrape, Side::Canary),
+            self.had(scrape, Side::Stable),
+        );
         self.canary += canary;
         self.stable += stable;
         self.canary_seen |= canary > 0.0;
         self.stable_seen |= stable > 0.0;
+    }
+
+    /// The share of the pods of a side that told something. A pod that is gone for good is not waited
+    /// for once another that came after it stands in its place.
+    fn had(&self, scrape: &Scrape, side: Side) -> f64 {
+        let (mut told, mut silent, mut gone, mut came) = (0_u32, 0_u32, Vec::new(), Vec::new());
+        for pod in scrape.pods.iter().filter(|pod| pod.side == side) {
+            match self.up.get(&pod.pod) {
+                Some((first, last)) if *last >= scrape.at_seconds => {
+                    told += 1;
+                    came.push(*first);
+                }
+                Some((_, last)) => {
+                    silent += 1;
+                    gone.push(*last);
+                }
+                None => silent += 1,
+            }
+        }
+        gone.sort_by(f64::total_cmp);
+        came.sort_by(f64::total_cmp);
+        let mut came = came.into_iter();
+        let replaced = gone
+            .into_iter()
+            .filter(|left| came.any(|first| first > *left))
+            .count();
+        let all = told + silent.saturating_sub(replaced as u32);
+        if all > 0 {
+            f64::from(told) / f64::from(all)
+        } else {
+            0.0
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What others would have said of the same observations, for `replay --judge`: the plain rule of the
-//! guide, and the way of Kayenta.
+//! guide, and the way of Kayenta. [`legacy`] is the former beside a verdict of ours.
 
 pub mod kayenta;
+pub mod legacy;
 pub mod limits;
 
 use crate::judge::tally::Tally;

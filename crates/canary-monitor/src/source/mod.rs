@@ -2,9 +2,24 @@
 //!
 //! A source knows the world and concludes nothing. What it could not see it says; what it did not see
 //! is absent in the [`Scrape`], never zero.
+//!
+//! [`args`] is what was typed, [`config`] what is meant, [`open`] makes a source of it.
+
+mod access;
+mod any;
+pub mod args;
+pub mod config;
+mod prometheus;
+mod scrape;
+mod selector;
+mod sigv4;
 
 use gs_common::report::Check;
 use jiff::Timestamp;
+
+pub use any::{AnySource, open};
+pub use args::SourceArgs;
+pub use config::SourceConfig;
 
 use crate::observations::{Header, Scrape};
 

@@ -2,7 +2,10 @@
 //! nobody asked for is an error.
 //!
 //! serde would do for the shapes, but it loses the place of a value as soon as a text or a table is
-//! allowed in one spot, and this format is full of such spots.
+//! allowed in one spot, and files written by people (suites, exceptions) are full of such spots.
+//!
+//! Every method that reads a value fails with a [`ConfigError`] where the value is of another kind.
+//! The last call on a table is [`Fields::finish`], which refuses keys that nobody asked for.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -10,7 +13,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::error::{ConfigError, did_you_mean, toml_error};
+use super::error::{ConfigError, did_you_mean, line_and_column, toml_error};
 use crate::report::Place;
 use crate::units;
 use serde_json::{Map, Value};
@@ -18,9 +21,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A file's text under the name that complaints use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct File {
-    /// The path as given, or `built-in:NAME`.
+    /// The path as given, or another name that tells people where the text is from.
     pub name: String,
     /// The whole text.
     pub text: String,
@@ -28,13 +31,15 @@ pub struct File {
 
 impl File {
     /// A complaint about a stretch of the text.
+    #[must_use]
     pub fn error(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
         ConfigError::at(&self.name, &self.text, span, message)
     }
 
     /// Where a stretch of the text begins.
+    #[must_use]
     pub fn place(&self, span: &Range<usize>) -> Place {
-        let (line, _) = super::error::line_and_column(&self.text, span.start);
+        let (line, _) = line_and_column(&self.text, span.start);
         Place {
             path: self.name.clone(),
             line: Some(line),
@@ -45,9 +50,9 @@ impl File {
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub struct Item<'a> {
-    /// The file.
+    /// The file that it stands in.
     pub file: &'a File,
-    /// The value itself.
+    /// The value with its span.
     pub value: &'a Spanned<DeValue<'a>>,
     /// What complaints call it.
     pub name: String,
@@ -56,7 +61,7 @@ pub struct Item<'a> {
 /// A table that remembers which of its keys were asked for.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    /// The file.
+    /// The file that it stands in.
     pub file: &'a File,
     table: &'a DeTable<'a>,
     /// Where it stands.
@@ -65,7 +70,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// A table of a file, with its span.
+    /// Starts to read a table.
+    #[must_use]
     pub fn new(file: &'a File, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
         Self {
             file,
@@ -76,13 +82,15 @@ impl<'a> Fields<'a> {
     }
 
     /// A complaint about the whole table.
+    #[must_use]
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         // The span of a table reaches over all of it; its first line is the one to show.
         self.file
             .error(self.span.start..self.span.start + 1, message)
     }
 
-    /// The value of a key, where it is there. The key counts as asked for.
+    /// The value of a key.
+    #[must_use]
     pub fn get(&self, key: &'static str) -> Option<Item<'a>> {
         self.asked.borrow_mut().insert(key);
         let value = self.table.get(key)?;
@@ -108,15 +116,15 @@ impl<'a> Fields<'a> {
     /// A text.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn text(&self, key: &'static str) -> Result<Option<String>, ConfigError> {
         self.get(key).map(|item| item.text()).transpose()
     }
 
-    /// A text or a list of texts; empty where it is absent.
+    /// A text or a list of texts; empty where the key is absent.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn texts(&self, key: &'static str) -> Result<Vec<String>, ConfigError> {
         self.get(key).map_or(Ok(Vec::new()), |item| item.texts())
     }
@@ -124,7 +132,7 @@ impl<'a> Fields<'a> {
     /// `true` or `false`.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn truth(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         self.get(key)
             .map(|item| {
@@ -136,10 +144,10 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// A whole number that is not negative.
+    /// A whole number.
     ///
     /// # Errors
-    /// It is of another kind, or out of range.
+    /// The value is of another kind.
     pub fn count<T: TryFrom<i64>>(&self, key: &'static str) -> Result<Option<T>, ConfigError> {
         self.get(key).map(|item| item.count()).transpose()
     }
@@ -147,23 +155,23 @@ impl<'a> Fields<'a> {
     /// A duration with its unit.
     ///
     /// # Errors
-    /// It is of another kind, or cannot be read.
+    /// The value is of another kind.
     pub fn duration(&self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
         self.get(key).map(|item| item.duration()).transpose()
     }
 
-    /// A table.
+    /// A table in this one.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn fields(&self, key: &'static str) -> Result<Option<Fields<'a>>, ConfigError> {
         self.get(key).map(|item| item.fields()).transpose()
     }
 
-    /// A list; empty where it is absent.
+    /// A list; empty where the key is absent.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn items(&self, key: &'static str) -> Result<Vec<Item<'a>>, ConfigError> {
         self.get(key).map_or(Ok(Vec::new()), |item| item.items())
     }
@@ -171,7 +179,7 @@ impl<'a> Fields<'a> {
     /// The call at the end: a key that nobody asked for is a mistake.
     ///
     /// # Errors
-    /// There is such a key.
+    /// There is such a key; the error names the one that is near, or all that are known.
     pub fn finish(self) -> Result<(), ConfigError> {
         let asked = self.asked.into_inner();
         for (key, _) in self.table {
@@ -204,11 +212,13 @@ pub fn parse(file: &File) -> Result<Spanned<DeTable<'_>>, ConfigError> {
 
 impl<'a> Item<'a> {
     /// A complaint about the value.
+    #[must_use]
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         self.file.error(self.value.span(), message)
     }
 
     /// A complaint about the kind of the value.
+    #[must_use]
     pub fn wants(&self, wanted: &str) -> ConfigError {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a text",
@@ -225,7 +235,7 @@ impl<'a> Item<'a> {
     /// The value read from its text; the complaint says why it cannot be.
     ///
     /// # Errors
-    /// It is no text, or cannot be read.
+    /// The value is no text, or cannot be read.
     pub fn read<T, E: Display>(
         &self,
         read: impl FnOnce(&str) -> Result<T, E>,
@@ -237,7 +247,7 @@ impl<'a> Item<'a> {
     /// The value as a text.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn text(&self) -> Result<String, ConfigError> {
         self.value
             .get_ref()
@@ -247,6 +257,9 @@ impl<'a> Item<'a> {
     }
 
     /// A text or a list of texts.
+    ///
+    /// # Errors
+    /// The value is of another kind.
     pub fn texts(&self) -> Result<Vec<String>, ConfigError> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(vec![text.to_string()]),
@@ -258,7 +271,7 @@ impl<'a> Item<'a> {
     /// The value as a duration with its unit.
     ///
     /// # Errors
-    /// It is of another kind, or cannot be read.
+    /// The value is of another kind.
     pub fn duration(&self) -> Result<Duration, ConfigError> {
         if self.value.get_ref().as_str().is_none() {
             return Err(
@@ -268,10 +281,10 @@ impl<'a> Item<'a> {
         self.read(units::duration)
     }
 
-    /// The value as a whole number that is not negative.
+    /// The value as a whole number.
     ///
     /// # Errors
-    /// It is of another kind, or out of range.
+    /// The value is of another kind.
     pub fn count<T: TryFrom<i64>>(&self) -> Result<T, ConfigError> {
         let integer = self.value.get_ref().as_integer();
         let number =
@@ -284,7 +297,7 @@ impl<'a> Item<'a> {
     /// The value as a number.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn number(&self) -> Result<f64, ConfigError> {
         self.json()?.as_f64().ok_or_else(|| self.wants("a number"))
     }
@@ -292,7 +305,7 @@ impl<'a> Item<'a> {
     /// The value as a table.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn fields(&self) -> Result<Fields<'a>, ConfigError> {
         let table = self
             .value
@@ -302,10 +315,10 @@ impl<'a> Item<'a> {
         Ok(Fields::new(self.file, table, self.value.span()))
     }
 
-    /// The items of a list.
+    /// The value as a list.
     ///
     /// # Errors
-    /// It is of another kind.
+    /// The value is of another kind.
     pub fn items(&self) -> Result<Vec<Item<'a>>, ConfigError> {
         let list = self
             .value
@@ -322,15 +335,29 @@ impl<'a> Item<'a> {
             .collect())
     }
 
-    /// Whether it is a table.
+    /// Whether the value is a table.
+    #[must_use]
     pub fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
+    }
+
+    /// The value as a day, `2026-12-31`, with or without quotes.
+    ///
+    /// # Errors
+    /// The value is no day.
+    pub fn day(&self) -> Result<jiff::civil::Date, ConfigError> {
+        const WANTED: &str = "a date such as 2026-12-31";
+        // A parser of dates that takes a time as well would lose that time silently.
+        match self.json()? {
+            Value::String(text) if text.len() == 10 => text.parse().map_err(|_| self.wants(WANTED)),
+            _ => Err(self.wants(WANTED)),
+        }
     }
 
     /// The value as JSON. TOML's dates become texts, and it has no null.
     ///
     /// # Errors
-    /// A number is beyond what JSON holds.
+    /// A number is none that JSON has.
     pub fn json(&self) -> Result<Value, ConfigError> {
         Ok(match self.value.get_ref() {
             DeValue::String(text) => Value::from(text.as_ref()),

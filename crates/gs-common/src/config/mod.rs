@@ -4,7 +4,7 @@
 //! order flag over `GS_*` variable over file over default, and remembers the origin of each for
 //! `TOOL config`. [`ConfigError`] is the one form of every complaint about a file: what, where, why
 //! and what to do; [`toml_error`] makes it of a TOML error, and [`fields`] reads a table key by key, for
-//! suites and personas alike.
+//! suites, personas and exceptions alike.
 
 mod error;
 pub mod fields;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::cause::causes;
+use super::chart::charts;
 use super::text::{counted, millis, visible};
 use crate::redact::Redacted;
 use crate::report::{Check, Report};
@@ -51,7 +52,7 @@ fn page(report: &Report) -> Markup {
                     (likely_causes(report))
                     (next_steps(report))
                     (checks(report))
-                    (series(report))
+                    (charts(&report.series))
                     (not_covered(report))
                 }
                 footer { "Report " code { (report.schema) } ", made by " (report.tool.name) ". Times are UTC." }
@@ -210,52 +211,6 @@ fn waterfall(check: &Check, longest: f64) -> Markup {
                     title { (name.replace('_', " ")) " " (millis(*ms)) }
                 }
             }
-        }
-    }
-}
-
-fn series(report: &Report) -> Markup {
-    html! {
-        @for series in report.series.iter().filter(|series| series.points.len() > 1) {
-            section {
-                h2 { (visible(&series.name)) " (" (series.unit) ")" }
-                (chart(&series.points))
-            }
-        }
-    }
-}
-
-fn chart(points: &[(f64, Option<f64>)]) -> Markup {
-    let end = points
-        .iter()
-        .map(|point| point.0)
-        .fold(f64::EPSILON, f64::max);
-    let top = points
-        .iter()
-        .filter_map(|point| point.1)
-        .fold(f64::EPSILON, f64::max);
-    let mut path = String::new();
-    let mut pen_up = true;
-    for (at, value) in points {
-        match value {
-            Some(value) => {
-                let command = if pen_up { 'M' } else { 'L' };
-                path.push_str(&format!(
-                    "{command}{:.1} {:.1} ",
-                    at / end * 600.0,
-                    100.0 - value / top * 95.0
-                ));
-                pen_up = false;
-            }
-            None => pen_up = true,
-        }
-    }
-    html! {
-        svg.chart viewBox="0 0 600 110" role="img" aria-label={ "from 0 to " (format!("{end:.0}")) " s, highest " (format!("{top:.1}")) } {
-            path d=(path.trim_end()) {}
-            text x="0" y="10" { (format!("{top:.1}")) }
-            text x="0" y="109" { "0 s" }
-            text x="600" y="109" text-anchor="end" { (format!("{end:.0} s")) }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! writer; the one `match` from format to face is [`render`]. No tool asks which format is on.
 
 mod cause;
+mod chart;
 mod github;
 mod html;
 mod human;

@@ -5,8 +5,8 @@ use gs_common::verdict::Verdict;
 use regex::Regex;
 use serde_json::Value;
 
-use super::fields::{Fields, Item};
 use super::model::{Demand, Invariant, JsonAssertion, Kind, Op, Operand, Path};
+use gs_common::config::fields::{Fields, Item};
 
 pub(super) fn json_assertion(
     item: &Item<'_>,

@@ -6,9 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use gs_common::config::ConfigError;
 use gs_common::verdict::Verdict;
-use serde_json::Value;
 
-use super::fields::{Fields, Item};
 use super::model::{
     Capture, CaptureSource, CertificateProbe, Check, HttpProbe, KnownFailure, Probe,
     RequestTemplate, Retry, RoutesProbe, Samples, Shadow, Template, Uptime, VersionProbe,
@@ -18,6 +16,7 @@ use super::request::{header_templates, path, request, required_path};
 use super::template::is_name;
 use super::websocket;
 use super::{assertion, expect};
+use gs_common::config::fields::{Fields, Item};
 
 /// So many consecutive matches by default: 20 see a version that serves 14% of the answers with a
 /// probability of 95% (1 - 0.05^(1/20)).
@@ -452,12 +451,7 @@ fn known_failure(fields: Fields<'_>) -> Result<KnownFailure, ConfigError> {
                     .error("a known failure has no `expires`")
                     .hint(wanted));
             }
-            Some(item) => match item.json()? {
-                Value::String(text) => text
-                    .parse()
-                    .map_err(|_| item.wants("a date such as 2026-12-31"))?,
-                _ => return Err(item.wants("a date such as 2026-12-31")),
-            },
+            Some(item) => item.day()?,
         },
     };
     fields.finish()?;

@@ -10,11 +10,11 @@ use regex::Regex;
 use super::assertion::{
     invariant, items_of, json_assertion, kind, parse_path, path, regex, severity_of,
 };
-use super::fields::{Fields, Item};
 use super::model::{
     Demand, Expect, HeaderAssertion, HeaderDemand, JsonAssertion, Kind, Schema, StatusSet,
     Template, TimedPhase, TimingLimit,
 };
+use gs_common::config::fields::{Fields, Item};
 
 /// A schema file larger than this is not one.
 const LARGEST_SCHEMA: u64 = 4 << 20;

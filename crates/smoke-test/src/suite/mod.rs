@@ -9,7 +9,6 @@ mod check;
 #[cfg(test)]
 mod documented;
 mod expect;
-mod fields;
 pub mod import;
 pub mod model;
 mod read;

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gs_common::config::{ConfigError, did_you_mean, read_text, toml_error};
+use gs_common::config::fields::{self, Fields, File, Item};
+use gs_common::config::{ConfigError, did_you_mean, read_text};
 use gs_common::redact;
 use gs_common::verdict::Verdict;
 use serde_json::Value;
-use toml::de::DeTable;
 
 use super::check::{Defaults, check};
-use super::fields::{Fields, File, Item};
 use super::model::{Retry, Suite, Variable};
 use super::template::is_name;
 use super::whole::whole;
@@ -135,8 +134,7 @@ impl Reader<'_> {
                 file.name
             )));
         }
-        let root = DeTable::parse(&file.text)
-            .map_err(|error| toml_error(&file.name, &file.text, &error))?;
+        let root = fields::parse(file)?;
         let fields = Fields::new(file, root.get_ref(), root.span());
         if let Some(name) = fields.text("name")?
             && self.suite.name.is_empty()

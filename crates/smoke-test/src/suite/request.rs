@@ -4,9 +4,9 @@ use gs_common::config::ConfigError;
 use serde_json::Value;
 
 use super::check::Defaults;
-use super::fields::{Fields, Item};
 use super::model::{RequestTemplate, Template};
 use super::template::{encoded, encoded_template, escaping_json};
+use gs_common::config::fields::{Fields, Item};
 
 /// A body read from a file may be so large.
 const LARGEST_BODY: u64 = 5 << 20;

@@ -6,11 +6,11 @@ use gs_common::config::ConfigError;
 use gs_common::verdict::Verdict;
 
 use super::check::{Defaults, base64_bytes, captures};
-use super::fields::{Fields, Item};
 use super::model::{ExpectMessage, Step, Template, WebSocketProbe};
 use super::request::{header_templates, merge_headers};
 use super::template::escaping_json;
 use super::{assertion, expect};
+use gs_common::config::fields::{Fields, Item};
 
 /// How long a step waits where the suite does not say.
 const WITHIN: Duration = Duration::from_secs(5);

@@ -1,0 +1,151 @@
+//! Stable identities: the same thing has the same fingerprint in every run, on every machine, and
+//! whatever moved around it.
+//!
+//! There are two kinds, told apart by their first letter:
+//!
+//! | form | made by | for |
+//! |---|---|---|
+//! | `p1-` and 32 hexadecimal digits | [`plain`]: SHA-256 | things that anyone may know: an advisory in a package |
+//! | `k1-` and 32 hexadecimal digits | [`Key::of`]: HMAC-SHA-256 (RFC 2104, FIPS 198-1) | secrets: without the key nobody can find a short one by trying |
+//!
+//! Both are cut to their first 128 bits, which is what a person can still read and far beyond where two
+//! of them meet by chance. The number is the version of the form: a change of what goes in, or how, is
+//! a new number, so that a stored fingerprint never silently stops to match.
+//!
+//! What goes in: a domain (which kind of thing it is, so that two kinds never share a fingerprint), then
+//! each part, each preceded by its length in bytes as eight bytes, big-endian. So `("a", "bc")` and
+//! `("ab", "c")` differ.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+/// The least number of bytes of a key: 128 bits, as much as a fingerprint has.
+pub const SHORTEST_KEY: usize = 16;
+
+/// The fingerprint of something that anyone may know.
+#[must_use]
+pub fn plain(domain: &str, parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    each(domain, parts.iter().map(|part| part.as_bytes()), |bytes| {
+        hash.update(bytes);
+    });
+    shown("p1", &hash.finalize())
+}
+
+/// The key of keyed fingerprints. It cannot print itself.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+/// A key that is too short to protect anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint key of {0} bytes can be guessed: it needs at least {SHORTEST_KEY}")]
+pub struct ShortKey(pub usize);
+
+impl Key {
+    /// Takes a key. Where it is written as text, its bytes are those of the text.
+    ///
+    /// # Errors
+    /// It is shorter than [`SHORTEST_KEY`] bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self, ShortKey> {
+        if bytes.len() < SHORTEST_KEY {
+            return Err(ShortKey(bytes.len()));
+        }
+        Hmac::new_from_slice(bytes)
+            .map(Self)
+            .map_err(|_| ShortKey(bytes.len()))
+    }
+
+    /// The fingerprint of something that must not be found out by trying.
+    #[must_use]
+    pub fn of(&self, domain: &str, parts: &[&[u8]]) -> String {
+        let mut hash = self.0.clone();
+        each(domain, parts.iter().copied(), |bytes| hash.update(bytes));
+        shown("k1", &hash.finalize().into_bytes())
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(***)")
+    }
+}
+
+/// Whether a text has the form of a fingerprint of either kind.
+#[must_use]
+pub fn is_one(text: &str) -> bool {
+    let digits = text
+        .strip_prefix("p1-")
+        .or_else(|| text.strip_prefix("k1-"));
+    digits.is_some_and(|digits| {
+        digits.len() == 32
+            && digits
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+fn each<'a>(domain: &'a str, parts: impl Iterator<Item = &'a [u8]>, mut update: impl FnMut(&[u8])) {
+    for part in std::iter::once(domain.as_bytes()).chain(parts) {
+        update(&(part.len() as u64).to_be_bytes());
+        update(part);
+    }
+}
+
+fn shown(form: &str, digest: &[u8]) -> String {
+    let mut text = format!("{form}-");
+    for byte in digest.iter().take(16) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Stored fingerprints must match in every later release. The values are from Python's hashlib and
+    /// hmac over the bytes that the module's page names.
+    #[test]
+    fn the_form_is_constant() {
+        assert_eq!(
+            plain("vulnerability", &["CVE-2021-23337", "npm", "lodash"]),
+            "p1-324db99e23460004a63821cc540b3cd5"
+        );
+        let key = Key::new(b"0123456789abcdef").unwrap();
+        assert_eq!(
+            key.of("secret", &[b"hunter2hunter2"]),
+            "k1-eb5ac87bbcd75ff98a3c7f84df1ee2ab"
+        );
+    }
+
+    #[test]
+    fn a_short_key_is_refused_and_none_prints_itself() {
+        assert_eq!(Key::new(b"short").unwrap_err(), ShortKey(5));
+        let key = Key::new(b"0123456789abcdef").unwrap();
+        assert_eq!(format!("{key:?}"), "Key(***)");
+    }
+
+    proptest! {
+        #[test]
+        fn parts_cannot_be_shifted_into_each_other(a in ".{1,9}", b in ".{0,9}", cut in 0_usize..9) {
+            let joined = format!("{a}{b}");
+            let cut = (0..=cut.min(joined.len())).rev().find(|at| joined.is_char_boundary(*at)).unwrap();
+            let (left, right) = joined.split_at(cut);
+            prop_assume!((left, right) != (a.as_str(), b.as_str()));
+            prop_assert_ne!(plain("x", &[&a, &b]), plain("x", &[left, right]));
+            prop_assert_ne!(plain("x", &[&a, &b]), plain("y", &[&a, &b]));
+            prop_assert_ne!(plain("x", &[&a]), plain("x", &[&a, ""]));
+        }
+
+        #[test]
+        fn another_key_is_another_fingerprint(secret in proptest::collection::vec(any::<u8>(), 0..40), one in any::<[u8; 16]>(), other in any::<[u8; 16]>()) {
+            prop_assume!(one != other);
+            let of = |key: &[u8]| Key::new(key).unwrap().of("secret", &[&secret]);
+            prop_assert_ne!(of(&one), of(&other));
+            prop_assert!(is_one(&of(&one)));
+        }
+    }
+}

@@ -1,0 +1,689 @@
+//! Running an external program: an argument list and never a shell, a process group of its own, a
+//! deadline, and an output that cannot fill the memory.
+//!
+//! When the deadline passes, or somebody cancels, the whole group gets SIGTERM and, after
+//! [`Program::grace`], SIGKILL. Whatever is still left of the group when its leader has ended is killed,
+//! too: nothing that was started here outlives the call. (A program that makes a session of its own
+//! escapes that, as it escapes every supervisor.) Dropping the future kills the group at once.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long a program may take to end after SIGTERM, unless told otherwise.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How much of each of the two outputs is kept, unless told otherwise.
+const MOST_OUTPUT: usize = 1 << 20;
+
+/// A killed process is gone by then, or hangs in the kernel where no signal reaches it.
+const REAPED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What to run, and how.
+#[derive(Debug)]
+pub struct Program {
+    program: OsString,
+    arguments: Vec<OsString>,
+    folder: Option<PathBuf>,
+    clear_variables: bool,
+    variables: Vec<(OsString, Option<OsString>)>,
+    stdin: Vec<u8>,
+    stdout: Option<File>,
+    deadline: Option<Duration>,
+    grace: Duration,
+    most_output: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub ended: Ended,
+    /// What it wrote to stdout; nothing where that went to a file.
+    pub stdout: Output,
+    /// What it wrote to stderr.
+    pub stderr: Output,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal that did not come from here.
+    Signal(i32),
+    /// The deadline passed; its group was ended.
+    TimedOut,
+    /// Somebody cancelled; its group was ended.
+    Cancelled,
+}
+
+impl Ended {
+    /// It ended by itself and says that all went well.
+    #[must_use]
+    pub fn is_good(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "ended with code {code}"),
+            Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
+            Self::TimedOut => f.write_str("did not end in time and was killed"),
+            Self::Cancelled => f.write_str("was stopped"),
+        }
+    }
+}
+
+/// The beginning of what was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The first bytes, as many as were allowed.
+    pub bytes: Vec<u8>,
+    /// How many were written in all.
+    pub total: u64,
+}
+
+impl Output {
+    /// Whether more was written than is kept.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.total > self.bytes.len() as u64
+    }
+
+    /// As text; what is no UTF-8 is replaced.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+}
+
+/// A program that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run `{program}`: {cause}")]
+pub struct ProcessError {
+    /// Its name.
+    pub program: String,
+    /// What the system said.
+    #[source]
+    pub cause: std::io::Error,
+}
+
+impl ProcessError {
+    /// Whether there is no such program.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.cause.kind() == std::io::ErrorKind::NotFound
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.cause.kind() {
+            std::io::ErrorKind::NotFound => {
+                "install it, put it on the PATH, or write its whole path"
+            }
+            std::io::ErrorKind::PermissionDenied => "make it executable",
+            _ => "run it by hand to see why",
+        }
+    }
+}
+
+impl Program {
+    /// A program by its path, or by a name that is looked for on the PATH. Without a deadline, nothing
+    /// on stdin, with the caller's environment and folder.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            folder: None,
+            clear_variables: false,
+            variables: Vec::new(),
+            stdin: Vec::new(),
+            stdout: None,
+            deadline: None,
+            grace: GRACE,
+            most_output: MOST_OUTPUT,
+        }
+    }
+
+    /// More arguments.
+    #[must_use]
+    pub fn args<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        let more = arguments
+            .into_iter()
+            .map(|argument| argument.as_ref().to_owned());
+        self.arguments.extend(more);
+        self
+    }
+
+    /// The folder to run in.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Starts from an empty environment.
+    #[must_use]
+    pub fn without_variables(mut self) -> Self {
+        self.clear_variables = true;
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Takes a variable away.
+    #[must_use]
+    pub fn without_variable(mut self, name: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), None));
+        self
+    }
+
+    /// What it reads on stdin.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Lets stdout go to a file instead of the memory.
+    #[must_use]
+    pub fn stdout_to(mut self, file: File) -> Self {
+        self.stdout = Some(file);
+        self
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// How long it may take to end after SIGTERM; 2 s by default.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How many bytes of each output are kept, from their beginning; 1 MiB by default. The rest is read,
+    /// counted and dropped, so that the program is never held up.
+    #[must_use]
+    pub fn most_output(mut self, bytes: usize) -> Self {
+        self.most_output = bytes;
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn run(self) -> Result<Ran, ProcessError> {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Runs it to its end, or until `cancelled` is ready.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn run_until(
+        mut self,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<Ran, ProcessError> {
+        let began = Instant::now();
+        let mut child = self.spawn()?;
+        let group = Group::of(&child);
+        let (mut stdout, mut stderr) = (Output::default(), Output::default());
+        let ended = {
+            let (most, stdin) = (self.most_output, std::mem::take(&mut self.stdin));
+            let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+            let mut pipes = pin!(async {
+                tokio::join!(
+                    feed(input, &stdin),
+                    capture(out, &mut stdout, most),
+                    capture(err, &mut stderr, most)
+                );
+            });
+            let mut drained = false;
+            let mut late = pin!(async {
+                match self.deadline {
+                    Some(deadline) => sleep_until(began + deadline).await,
+                    None => std::future::pending().await,
+                }
+            });
+            let mut cancelled = pin!(cancelled);
+            let ended = loop {
+                tokio::select! {
+                    biased;
+                    status = child.wait() => break of(status),
+                    () = &mut late => break Ended::TimedOut,
+                    () = &mut cancelled => break Ended::Cancelled,
+                    () = &mut pipes, if !drained => drained = true,
+                }
+            };
+            if matches!(ended, Ended::TimedOut | Ended::Cancelled) {
+                group
+                    .end(&mut child, self.grace, async {
+                        if !drained {
+                            pipes.as_mut().await;
+                            drained = true;
+                        }
+                    })
+                    .await;
+            }
+            // A child of it that lives on may hold the pipes open.
+            if !drained {
+                drained = timeout(self.grace, pipes.as_mut()).await.is_ok();
+            }
+            group.kill();
+            if !drained {
+                // Cut off where something outside of the group holds on to them.
+                let _ = timeout(Duration::from_secs(1), pipes.as_mut()).await;
+            }
+            ended
+        };
+        Ok(Ran {
+            ended,
+            stdout,
+            stderr,
+            took: began.elapsed(),
+        })
+    }
+
+    fn spawn(&mut self) -> Result<Child, ProcessError> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).kill_on_drop(true);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        if self.clear_variables {
+            command.env_clear();
+        }
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(if self.stdin.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
+        command.stdout(self.stdout.take().map_or_else(Stdio::piped, Stdio::from));
+        command.stderr(Stdio::piped());
+        #[cfg(unix)]
+        command.process_group(0);
+        command.spawn().map_err(|cause| ProcessError {
+            program: self.program.to_string_lossy().into_owned(),
+            cause,
+        })
+    }
+}
+
+fn of(status: std::io::Result<ExitStatus>) -> Ended {
+    let Ok(status) = status else {
+        // Somebody else took the status of our child: how it ended is not known, so it was not good.
+        return Ended::Code(-1);
+    };
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Ended::Signal(signal);
+    }
+    Ended::Code(status.code().unwrap_or(-1))
+}
+
+async fn feed(stdin: Option<ChildStdin>, bytes: &[u8]) {
+    if let Some(mut stdin) = stdin {
+        // A program that does not want its input says so by its exit code.
+        let _ = stdin.write_all(bytes).await;
+    }
+}
+
+async fn capture(from: Option<impl AsyncRead + Unpin>, into: &mut Output, most: usize) {
+    let Some(mut from) = from else {
+        return;
+    };
+    let mut chunk = [0; 8192];
+    // A pipe that breaks has said all that it will say.
+    while let Ok(count @ 1..) = from.read(&mut chunk).await {
+        let room = most.saturating_sub(into.bytes.len()).min(count);
+        into.bytes.extend_from_slice(&chunk[..room]);
+        into.total += count as u64;
+    }
+}
+
+/// The process group of a program. Dropping it kills what is left.
+struct Group {
+    #[cfg(unix)]
+    leader: Option<rustix::process::Pid>,
+}
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        #[cfg(not(unix))]
+        let _ = child;
+        Self {
+            #[cfg(unix)]
+            leader: child
+                .id()
+                .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)),
+        }
+    }
+
+    /// SIGTERM, time to tidy up, SIGKILL. `pipes` are read meanwhile, so that nobody waits for a reader.
+    async fn end(&self, child: &mut Child, grace: Duration, pipes: impl Future<Output = ()>) {
+        self.ask();
+        let gone = async {
+            let mut pipes = pin!(pipes);
+            let mut read = false;
+            loop {
+                tokio::select! {
+                    _ = child.wait() => return,
+                    () = &mut pipes, if !read => read = true,
+                }
+            }
+        };
+        let _ = timeout(grace, gone).await;
+        self.kill();
+        // Where there are no groups.
+        let _ = child.start_kill();
+        let _ = timeout(REAPED_WITHIN, child.wait()).await;
+    }
+
+    fn ask(&self) {
+        #[cfg(unix)]
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    fn kill(&self) {
+        #[cfg(unix)]
+        self.signal(rustix::process::Signal::KILL);
+    }
+
+    /// The number of a group stays taken while it has a member, and numbers go round slowly: an empty
+    /// group cannot have become somebody else's in the moment since its leader ended.
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        if let Some(leader) = self.leader {
+            // Nobody left is what is wanted.
+            let _ = rustix::process::kill_process_group(leader, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Why a text is no command line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordsError {
+    /// There is nothing in it.
+    #[error("the command is empty")]
+    Empty,
+    /// A quote is not closed.
+    #[error("the quote {0} is not closed")]
+    Open(char),
+    /// It ends with a backslash.
+    #[error("the backslash at the end has nothing to protect")]
+    Backslash,
+}
+
+/// Splits a command line into words as a POSIX shell does, and expands nothing: quotes and backslashes
+/// protect, everything else (`$`, `|`, `*`, `>`) stands for itself.
+///
+/// # Errors
+/// It is empty, a quote is open, or a backslash stands at the end.
+pub fn words(text: &str) -> Result<Vec<String>, WordsError> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match letters.next() {
+                        None => return Err(WordsError::Open('\'')),
+                        Some('\'') => break,
+                        Some(letter) => word.push(letter),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match letters.next() {
+                        None => return Err(WordsError::Open('"')),
+                        Some('"') => break,
+                        Some('\\') => match letters.next() {
+                            None => return Err(WordsError::Open('"')),
+                            Some(letter @ ('"' | '\\' | '$' | '`')) => word.push(letter),
+                            Some(letter) => word.extend(['\\', letter]),
+                        },
+                        Some(letter) => word.push(letter),
+                    }
+                }
+            }
+            '\\' => word
+                .get_or_insert_default()
+                .push(letters.next().ok_or(WordsError::Backslash)?),
+            letter if letter.is_whitespace() => words.extend(word.take()),
+            letter => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    if words.first().is_none_or(String::is_empty) {
+        return Err(WordsError::Empty);
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shell(script: &str) -> Program {
+        // A shell as an arbitrary program; what it runs is the test's own text.
+        Program::new("/bin/sh").args(["-c", script])
+    }
+
+    #[tokio::test]
+    async fn codes_signals_and_outputs_are_told() {
+        let ran = shell("cat; echo err >&2; exit 3")
+            .stdin("hello")
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(ran.ended, Ended::Code(3));
+        assert_eq!(
+            (ran.stdout.text(), ran.stderr.text()),
+            ("hello".into(), "err\n".into())
+        );
+        let ran = shell("kill -9 $$").run().await.unwrap();
+        assert_eq!(ran.ended, Ended::Signal(9));
+        assert!(shell("true").run().await.unwrap().ended.is_good());
+    }
+
+    #[tokio::test]
+    async fn arguments_reach_the_program_as_they_are() {
+        let ran = Program::new("printf")
+            .args(["%s|", "$HOME", "a b", "*", ";"])
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(ran.stdout.text(), "$HOME|a b|*|;|");
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_what_was_said() {
+        let show = || shell("echo $ONE-$HOME");
+        let ran = show()
+            .variable("ONE", "1")
+            .without_variable("HOME")
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(ran.stdout.text(), "1-\n");
+        let ran = show().without_variables().run().await.unwrap();
+        assert_eq!(ran.stdout.text(), "-\n");
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_said_with_a_hint() {
+        let error = Program::new("/no/such/program").run().await.unwrap_err();
+        assert!(error.is_missing() && error.to_string().contains("/no/such/program"));
+        assert!(error.hint().contains("install"));
+        let error = Program::new("/dev/null").run().await.unwrap_err();
+        assert_eq!(error.hint(), "make it executable");
+    }
+
+    #[tokio::test]
+    async fn output_beyond_the_limit_is_counted_and_dropped() {
+        let ran = shell("head -c 300000 /dev/zero")
+            .most_output(10)
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                ran.stdout.bytes.len(),
+                ran.stdout.total,
+                ran.stdout.is_cut()
+            ),
+            (10, 300_000, true)
+        );
+    }
+
+    /// The child of the child holds a lock file open; when it is gone, `flock` gets it.
+    #[tokio::test]
+    async fn at_the_deadline_the_whole_group_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lived");
+        // Neither of the two obeys SIGTERM; the child would leave a mark if it outlived the call.
+        let script = format!(
+            "trap '' TERM; (trap '' TERM; echo up; sleep 3; touch {0}) & wait; sleep 3; touch {0}",
+            path.display()
+        );
+        let ran = shell(&script)
+            .deadline(Duration::from_millis(300))
+            .grace(Duration::from_millis(200))
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(ran.ended, Ended::TimedOut);
+        assert_eq!(ran.stdout.text(), "up\n");
+        assert!(ran.took < Duration::from_secs(3), "{:?}", ran.took);
+        tokio::time::sleep(Duration::from_millis(3200)).await;
+        assert!(!path.exists(), "a child outlived the call");
+    }
+
+    #[tokio::test]
+    async fn a_gentle_program_may_tidy_up() {
+        let ran = shell("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+            .deadline(Duration::from_millis(400))
+            .grace(Duration::from_secs(10))
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(
+            (ran.ended, ran.stdout.text()),
+            (Ended::TimedOut, "up\nbye\n".into())
+        );
+        assert!(ran.took < Duration::from_secs(9));
+    }
+
+    #[tokio::test]
+    async fn whoever_cancels_does_not_wait_for_the_deadline() {
+        let soon = tokio::time::sleep(Duration::from_millis(100));
+        let ran = shell("sleep 60").run_until(soon).await.unwrap();
+        assert_eq!(ran.ended, Ended::Cancelled);
+        assert!(ran.took < Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_holds_the_pipes_does_not_hold_up_the_caller() {
+        let ran = shell("sleep 60 & echo done")
+            .grace(Duration::from_millis(200))
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(
+            (ran.ended, ran.stdout.text()),
+            (Ended::Code(0), "done\n".into())
+        );
+        assert!(ran.took < Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn stdout_may_go_to_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let file = File::create(&path).unwrap();
+        let ran = shell("echo text").stdout_to(file).run().await.unwrap();
+        assert_eq!(
+            (ran.stdout.total, std::fs::read_to_string(&path).unwrap()),
+            (0, "text\n".to_owned())
+        );
+    }
+
+    #[track_caller]
+    fn splits(text: &str, expected: &[&str]) {
+        assert_eq!(words(text).unwrap(), expected, "{text}");
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does_and_nothing_is_expanded() {
+        splits(
+            "kubectl scale  x --replicas=3",
+            &["kubectl", "scale", "x", "--replicas=3"],
+        );
+        splits(
+            r#"a 'b "c"' "d 'e'" f\ g"#,
+            &["a", "b \"c\"", "d 'e'", "f g"],
+        );
+        splits(r#"a "x\"y\\z\n" '' p'q'r"#, &["a", r#"x"y\z\n"#, "", "pqr"]);
+        splits("echo $HOME * | cat", &["echo", "$HOME", "*", "|", "cat"]);
+        assert_eq!(words("  "), Err(WordsError::Empty));
+        assert_eq!(words("'' a"), Err(WordsError::Empty));
+        assert_eq!(words("a 'b"), Err(WordsError::Open('\'')));
+        assert_eq!(words("a \"b\\"), Err(WordsError::Open('"')));
+        assert_eq!(words("a \\"), Err(WordsError::Backslash));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_comes_back(parts in prop::collection::vec("[^']{1,12}", 1..6)) {
+            let line = parts.iter().map(|part| format!("'{part}'")).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(words(&line).unwrap(), parts);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = words(&text).is_ok();
+        }
+    }
+}
