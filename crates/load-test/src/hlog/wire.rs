@@ -56,7 +56,8 @@ struct WireSetup {
     personas_sha256: String,
     personas_from: String,
     model: WireModel,
-    stages: Vec<(String, String, u64)>,
+    /// Name, load at the start and at the end, length in microseconds.
+    stages: Vec<(String, String, String, u64)>,
     warm_up_us: u64,
     seed: u64,
     keep_alive: bool,
@@ -418,11 +419,8 @@ impl WireSetup {
                 .stages
                 .iter()
                 .map(|stage| {
-                    (
-                        stage.name.clone(),
-                        stage.target.to_string(),
-                        us(stage.duration),
-                    )
+                    let load = (stage.from.to_string(), stage.target.to_string());
+                    (stage.name.clone(), load.0, load.1, us(stage.duration))
                 })
                 .collect(),
             warm_up_us: us(setup.warm_up),
@@ -461,9 +459,10 @@ impl WireSetup {
             stages: self
                 .stages
                 .into_iter()
-                .map(|(name, target, duration)| {
+                .map(|(name, from, target, duration)| {
                     Ok(Stage {
                         name,
+                        from: number(&from)?,
                         target: number(&target)?,
                         duration: Duration::from_micros(duration),
                     })
