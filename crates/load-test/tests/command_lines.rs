@@ -87,5 +87,5 @@ fn every_persona_file_that_a_page_shows_is_read() {
         assert!(read.is_ok(), "{text}\n{read:?}");
         seen += 1;
     }
-    assert!(seen > 2, "{seen} files: is the page found?");
+    assert!(seen > 1, "{seen} files: is the page found?");
 }

@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Run, SIMPLE, broken, personas, run, run_in, sim};
+use common::{Run, SIMPLE, broken, personas, run, sim};
 use gs_sim::plan::Spread;
 use gs_sim::{Fault, Kind, Plan, Sim, TlsMode};
 
@@ -20,19 +20,12 @@ use gs_sim::{Fault, Kind, Plan, Sim, TlsMode};
 fn load(url: &str, more: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let path = personas(folder.path(), SIMPLE);
-    let mut arguments = vec![
-        url,
-        "--rate",
-        "40",
-        "--duration",
-        "1s",
-        "--personas",
-        &path,
-        "--timeout",
-        "1s",
-        "--drain",
-        "2s",
-    ];
+    let mut arguments = vec![url, "--rate", "40", "--duration", "1s", "--personas", &path];
+    for (option, value) in [("--timeout", "1s"), ("--drain", "2s")] {
+        if !more.contains(&option) {
+            arguments.extend([option, value]);
+        }
+    }
     arguments.extend(more);
     run(&arguments)
 }
@@ -83,6 +76,7 @@ fn answers_that_break_off() {
     fails(Kind::Drop, "closed");
     fails(Kind::Reset, "reset");
     fails(Kind::Truncated, "truncated");
+    fails(Kind::HalfClosed, "truncated");
     fails(Kind::TruncatedChunks, "truncated");
     fails(Kind::Malformed, "malformed");
 }
@@ -90,7 +84,6 @@ fn answers_that_break_off() {
 #[test]
 fn answers_that_never_come() {
     fails(Kind::Silent, "timeout");
-    fails(Kind::HalfClosed, "timeout");
     fails(Kind::SlowDrip { millis: 200 }, "timeout");
 }
 
@@ -272,6 +265,56 @@ fn connections_may_be_fresh() {
     assert_eq!((opened(&fresh), fresh.total("failures")), (40, 0));
 }
 
+/// A server that closes every connection after one answer, and says so only by doing it.
+fn closing() -> std::net::SocketAddr {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 2048];
+                if stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    let _ = stream
+                        .write_all(b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{}");
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_server_that_closes_after_each_answer_is_asked_again() {
+    let url = format!("http://{}", closing());
+    for model in [["--users", "4"], ["--rate", "40"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = personas(folder.path(), SIMPLE);
+        let run = run(&[
+            &url,
+            model[0],
+            model[1],
+            "--ramp",
+            "0s",
+            "--duration",
+            "2s",
+            "--personas",
+            &path,
+            "--goal",
+            "mean<5s",
+        ]);
+        assert_eq!(
+            (run.code, run.total("failures")),
+            (0, 0),
+            "{}",
+            run.report["details"]["errors"]
+        );
+        assert!(run.total("requests") > 50, "{}", run.text("summary"));
+        let opened = run.report["details"]["generator"]["connections_opened"].as_u64();
+        assert_eq!(opened, Some(run.total("requests")));
+    }
+}
+
 /// A persona that holds a WebSocket.
 const LIVE: &str = r#"
 [[personas]]
@@ -366,7 +409,7 @@ fn too_few_descriptors_are_no_verdict() {
         users.report["summary"]
     );
     sim.set_faults([Fault::new(Kind::Silent)]);
-    let rate = limited("--rate 200 --duration 1s --timeout 2s --drain 1s --goal mean<10s");
+    let rate = limited("--rate 200 --duration 1s --timeout 2s --drain 1s --goal 'mean<10s'");
     assert!(
         rate.code == 3 || rate.code == 1,
         "{}",
@@ -376,40 +419,75 @@ fn too_few_descriptors_are_no_verdict() {
     assert!(rate.report["details"]["generator"]["saturated"].is_string());
 }
 
+/// A server of the simplest kind, so that the truth is known: it answers at once, except between two moments
+/// after its first request, when it answers nothing. A thread for each connection.
+fn stalling(from: Duration, until: Duration) -> std::net::SocketAddr {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let began = std::sync::Arc::new(std::sync::OnceLock::new());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let began = std::sync::Arc::clone(&began);
+            std::thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let Ok(mut writer) = stream.try_clone() else {
+                    return;
+                };
+                let mut reader = BufReader::new(stream);
+                // Nobody sends on it: waiting for it is a pause that needs no sleep.
+                let (_keep, pause) = std::sync::mpsc::channel::<()>();
+                loop {
+                    let mut line = String::new();
+                    loop {
+                        line.clear();
+                        match reader.read_line(&mut line) {
+                            Ok(0) | Err(_) => return,
+                            Ok(_) if line == "\r\n" => break,
+                            Ok(_) => {}
+                        }
+                    }
+                    let at = began.get_or_init(std::time::Instant::now).elapsed();
+                    if (from..until).contains(&at) {
+                        let _ = pause.recv_timeout(until - at);
+                    }
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+                    if writer.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
 #[test]
 fn a_server_that_stalls_hides_nothing() {
-    // Stopped for 2 s of 8 s at 400 requests/s over 10 connections. A quarter of the arrivals is due in the
-    // stall and waits evenly for 0 to 2 s: the truth is p95 = 2 s x (1 - 0.05/0.25) = 1.6 s and
+    // Stopped for 2 of 8 s at 200 requests/s over 10 connections. A quarter of the arrivals is due in the
+    // stall and waits evenly for 2 to 0 s: the truth is p95 = 2 s x (1 - 0.05/0.25) = 1.6 s and
     // p99 = 2 s x (1 - 0.01/0.25) = 1.92 s.
-    let sim = sim(vec![Fault {
-        from_seconds: Some(3.0),
-        until_seconds: Some(5.0),
-        ..Fault::new(Kind::Stall)
-    }]);
+    let address = stalling(Duration::from_secs(3), Duration::from_secs(5));
     let folder = tempfile::tempdir().unwrap();
     let path = personas(folder.path(), SIMPLE);
-    let run = run_in(
-        &[
-            &sim.url(),
-            "--rate",
-            "400",
-            "--connections",
-            "10",
-            "--duration",
-            "8s",
-            "--personas",
-            &path,
-            "--goal",
-            "p95<200ms",
-        ],
-        |_| {},
-    );
-    assert_eq!(run.total("requests"), 3200, "{}", run.report["summary"]);
-    let response = &run.report["details"]["total"]["response_ms"];
-    let service = &run.report["details"]["total"]["service_ms"];
+    let run = run(&[
+        &format!("http://{address}"),
+        "--rate",
+        "200",
+        "--connections",
+        "10",
+        "--duration",
+        "8s",
+        "--personas",
+        &path,
+        "--goal",
+        "p95<200ms",
+    ]);
+    assert_eq!(run.total("requests"), 1600, "{}", run.report["summary"]);
+    let total = &run.report["details"]["total"];
     let near = |name: &str, truth: f64| {
-        let seen = response[name].as_f64().unwrap();
-        // This machine may be busy with other tests; the bench holds it to 3%.
+        let seen = total["response_ms"][name].as_f64().unwrap();
+        // Other work shares this machine; the figures of `docs/performance.md` are from a quiet one.
         assert!(
             (seen / truth - 1.0).abs() < 0.1,
             "{name}: {seen} ms, {truth} ms wanted"
@@ -417,15 +495,13 @@ fn a_server_that_stalls_hides_nothing() {
     };
     near("p95", 1600.0);
     near("p99", 1920.0);
-    assert!(
-        service["p95"].as_f64().unwrap() < 500.0,
-        "service time does not see it: {service}"
-    );
+    let service = total["service_ms"]["p95"].as_f64().unwrap();
+    assert!(service < 800.0, "service time does not see it: {service}");
     assert!(
         run.report["details"]["generator"]["waited"]
             .as_u64()
             .unwrap()
-            > 500
+            > 300
     );
-    assert_ne!(run.code, 0);
+    assert_eq!((run.code, run.text("reason")), (1, "goals_missed"));
 }

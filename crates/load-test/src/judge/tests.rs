@@ -1,6 +1,6 @@
 use super::*;
 use crate::result::{
-    Arrivals, Cell, Errors, Generator, Model, Setup, Stage, interval_histogram, micros,
+    Arrivals, Cell, Errors, Generator, Interval, Model, Setup, Stage, interval_histogram, micros,
 };
 use proptest::prelude::*;
 
