@@ -40,7 +40,7 @@ fn check(verdict: Verdict, reasons: &[&str], make: impl Fn(u64) -> World) {
     check_but(0, verdict, reasons, make);
 }
 
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 8;
 
 fn shape(seed: u64) -> Shape {
     [Shape::Gamma, Shape::Bimodal, Shape::Heavy][(seed % 3) as usize]
