@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gs_common::cli::Talk;
@@ -88,6 +88,9 @@ struct Follower {
     reader: Reader,
     state: Option<State>,
     begun: String,
+    /// The whole lines so far: a run that is resumed after an end is told anew without that end.
+    path: PathBuf,
+    consumed: usize,
 }
 
 impl Follower {
@@ -101,6 +104,8 @@ impl Follower {
             reader: Reader::default(),
             state: None,
             begun: String::new(),
+            path: path.to_owned(),
+            consumed: 0,
         })
     }
 
@@ -136,6 +141,7 @@ impl Follower {
                 return Ok(());
             }
             let text = std::mem::take(&mut self.begun);
+            self.consumed += text.len();
             let line = self.reader.take(&text).map_err(|error| error.to_string())?;
             if self.state.is_none() {
                 self.state = self.reader.header().cloned().map(State::attended);
@@ -145,6 +151,10 @@ impl Follower {
             };
             let looked = matches!(line, Line::Scrape(_));
             let checked = matches!(line, Line::Check(_));
+            if matches!(line, Line::Resumed { .. }) && state.end.is_some() {
+                *state = retold(&self.path, self.consumed)?;
+                continue;
+            }
             state.attend(&line);
             if looked || checked {
                 let now = state.last_look().unwrap_or(0.0);
@@ -152,6 +162,15 @@ impl Follower {
             }
         }
     }
+}
+
+/// The run up to a place in its log, without an end that was none.
+fn retold(path: &Path, consumed: usize) -> Result<State, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let told = text.get(..consumed).ok_or("the log became shorter")?;
+    let recording = crate::log::read(told).map_err(|error| error.to_string())?;
+    let header = recording.log.clone().ok_or("it is no log any more")?;
+    Ok(State::resumed(header, &recording, None, Extras::default()))
 }
 
 /// Reads up to the end of a line, or of what is there.

@@ -164,7 +164,9 @@ fn next(config: &Config, code: &str, has_log: bool) -> Vec<String> {
         next.push(look.to_owned());
     }
     if let Some(log) = log.filter(|_| has_log) {
-        next.push(format!("canary-monitor replay {log} --judge limits"));
+        next.push(format!(
+            "canary-monitor report {log} --recorded-policy --html canary.html"
+        ));
     }
     next
 }

@@ -71,3 +71,53 @@ fn the_page_of_integrations_lists_every_reason_with_the_words_of_the_code() {
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }
+
+#[test]
+fn every_flag_of_a_run_stands_on_its_page() {
+    use clap::{Args as _, CommandFactory as _};
+    let pages = concat!(
+        include_str!("../../../docs/canary-monitor.md"),
+        include_str!("../../../docs/report.md"),
+        include_str!("../../../docs/configuration.md"),
+    );
+    // The flags of sources have a page of their own.
+    let sources = canary_monitor::source::SourceArgs::augment_args(clap::Command::new("sources"));
+    let of_sources: Vec<_> = sources
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .collect();
+    let command = canary_monitor::args::Cli::command();
+    for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+        if of_sources.contains(&flag) {
+            continue;
+        }
+        assert!(
+            pages.contains(&format!("--{flag}")),
+            "--{flag} stands on no page"
+        );
+    }
+}
+
+#[test]
+fn the_page_names_every_kind_of_line_in_a_log() {
+    let page = include_str!("../../../docs/canary-monitor.md");
+    let code = include_str!("../src/log/mod.rs");
+    let lines = code.split("pub enum Line {").nth(1).unwrap();
+    let lines = lines.split("\n}").next().unwrap();
+    // Variants stand four spaces in.
+    let variants = lines.lines().filter_map(|line| line.strip_prefix("    "));
+    let variants = variants.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    let names: Vec<String> = variants
+        .map(|line| {
+            line.split(|c: char| !c.is_ascii_alphabetic())
+                .next()
+                .unwrap()
+                .to_lowercase()
+        })
+        .filter(|name| name != "unknown")
+        .collect();
+    assert!(names.len() > 8, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

@@ -457,20 +457,15 @@ fn a_runner_that_was_killed_fills_the_gap_from_prometheus() {
     let ran = Ran::of(command().output().unwrap());
     ran.is(0, "pass", "healthy");
     let resumed = lines(&stage.path("canary.jsonl"), "resumed");
-    assert!(
-        resumed[0]["back_filled"].as_u64().unwrap() >= 3,
-        "{resumed:?}"
-    );
-    let coverage = ran.report["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|check| check["id"] == "coverage")
-        .unwrap();
-    assert!(
-        coverage["observed"]["value"].as_f64().unwrap() > 0.9,
-        "{coverage}"
-    );
+    // What happened while nobody ran stands in the log, look by look.
+    let gap =
+        resumed[0]["from_seconds"].as_f64().unwrap()..resumed[0]["to_seconds"].as_f64().unwrap();
+    let scrapes = lines(&stage.path("canary.jsonl"), "scrape");
+    let filled = scrapes.iter().filter(|scrape| {
+        let at = scrape["at_seconds"].as_f64().unwrap();
+        at > gap.start && at <= gap.end
+    });
+    assert!(filled.count() >= 3, "{resumed:?}");
 }
 
 #[test]
@@ -490,8 +485,14 @@ fn an_interrupt_leaves_a_whole_report_and_a_log_that_goes_on() {
         !stage.path("told").exists(),
         "a command was run after an interrupt"
     );
+    let watch = || {
+        let words = ["watch", "canary.jsonl", "--output", "json"];
+        Ran::of(stage.bare().args(words).output().unwrap())
+    };
+    watch().is(3, "inconclusive", "cut_short");
     let ran = stage.run(&[&flags[..], &["--resume"]].concat());
     ran.is(0, "pass", "healthy");
+    watch().is(0, "pass", "healthy");
     let replayed = Ran::of(
         stage
             .bare()
@@ -543,6 +544,63 @@ fn others_look_on_by_the_log_and_change_nothing() {
     watch(&[]).is(1, "fail", "latency");
     Ran::of(child.wait_with_output().unwrap()).is(1, "fail", "latency");
     watch(&[]).is(1, "fail", "latency");
+}
+
+/// `script` gives the run a terminal, and hands over what is typed.
+#[test]
+fn a_person_at_the_terminal_can_end_the_run() {
+    use std::io::Write as _;
+    let stage = Stage::of("healthy");
+    let run = stage.command(&["--log", "canary.jsonl", "--duration", "15m"]);
+    let words = std::iter::once(run.get_program()).chain(run.get_args());
+    let words: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    let mut child = Command::new("script")
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &words.join(" "),
+            "/dev/null",
+        ])
+        .env_clear()
+        .envs([
+            ("PATH", "/usr/bin:/bin"),
+            ("TERM", "xterm"),
+            ("USER", "tester"),
+        ])
+        .current_dir(stage.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    stage.wait_for_looks("canary.jsonl", 3);
+    let mut keys = child.stdin.take().unwrap();
+    keys.write_all(b"nlooks odd\ray").unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(keys);
+    let screen = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{screen}");
+    let actions = lines(&stage.path("canary.jsonl"), "operator");
+    let told: Vec<_> = actions
+        .iter()
+        .map(|one| {
+            (
+                one["who"].as_str().unwrap(),
+                one["action"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [("tester", "note"), ("tester", "abort")]);
+    assert_eq!(actions[0]["text"], "looks odd");
+    // One screen: drawn again and again over itself, with both sides and the keys.
+    assert!(
+        screen.contains("errors vs stable") && screen.contains("[a] abort"),
+        "{screen}"
+    );
+    assert!(screen.contains("\u{1b}[J"), "{screen}");
+    assert!(screen.contains("aborted_by_operator"), "{screen}");
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn header_of(config: &Config, plan: &Plan, prepared: Prepared) -> LogHeader {
         queries: prepared.queries.into_iter().map(clean).collect(),
         steps: config.course.steps.clone(),
         time_scale: config.course.time_scale,
-        warnings: prepared.warnings,
+        warnings: prepared.warnings.into_iter().map(clean).collect(),
     }
 }
 
@@ -339,7 +339,7 @@ impl Person {
         let who = known
             .find(|name| !name.is_empty())
             .cloned()
-            .unwrap_or_else(|| "somebody".to_owned());
+            .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
         Self {
             terminal,
             orders,

@@ -224,6 +224,11 @@ impl Session<'_> {
         self.plan.seconds_at(self.clock.now())
     }
 
+    /// What stands in a log has no secrets either.
+    fn clean(&self, text: &str) -> String {
+        self.config.redactor.text(text).into_owned()
+    }
+
     fn interval(&self) -> f64 {
         self.state.header.observations.scrape_interval_seconds
     }
@@ -272,7 +277,10 @@ impl Session<'_> {
             let gap = to_seconds - from_seconds;
             self.state.lose(
                 to_seconds,
-                format!("{gap:.0} s passed without a look before the run was resumed: {why}"),
+                format!(
+                    "{gap:.0} s passed without a look before the run was resumed: {}",
+                    self.clean(&why)
+                ),
             );
         }
         let looks = looks.unwrap_or_default();
@@ -281,7 +289,10 @@ impl Session<'_> {
             to_seconds - from_seconds,
             looks.len()
         ));
-        for look in looks {
+        for mut look in looks {
+            for what in &mut look.lost {
+                *what = self.clean(what);
+            }
             self.state.take(look);
         }
         None
@@ -347,7 +358,10 @@ impl Session<'_> {
         let now = self.now();
         let mut behind = false;
         match looked {
-            Ok(look) => {
+            Ok(mut look) => {
+                for what in &mut look.lost {
+                    *what = self.clean(what);
+                }
                 behind = look.scrape.as_ref().is_some_and(|scrape| {
                     scrape.at_seconds < now - BEHIND_INTERVALS * self.interval()
                 });
@@ -356,8 +370,9 @@ impl Session<'_> {
                 self.face.looked(&self.state, now, checked, talk);
             }
             Err(error) => {
-                self.warn_of(std::slice::from_ref(&error.what), talk);
-                self.state.lose(now, error.what);
+                let what = self.clean(&error.what);
+                self.warn_of(std::slice::from_ref(&what), talk);
+                self.state.lose(now, what);
             }
         }
         self.tell_of_log(talk);

@@ -287,10 +287,6 @@ impl State {
 
     /// Takes in a line that another process wrote.
     pub fn attend(&mut self, line: &Line) {
-        if matches!(line, Line::Resumed { .. }) && self.end.is_some() {
-            // The end before it was none; the judge cannot go back, so what follows is only counted.
-            self.outcome = None;
-        }
         self.absorb(line);
     }
 

@@ -1,17 +1,19 @@
 //! What is meant by [`SourceArgs`]: everything checked, nothing asked yet.
 
+mod way;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gs_common::config::{ConfigError, Settings};
-use gs_common::http::{AddressError, ClientConfig, Limits, Proxies, Proxy, TlsOptions};
+use gs_common::http::Limits;
 use gs_common::redact::Redactor;
 use gs_common::units;
 use url::{Host, Url};
 
-use super::access::{Access, Identity, hide, identity, secret_header};
-use super::args::{AccessArgs, KubernetesArgs, MetricArgs, PlaceArgs, SourceArgs};
+use super::access::{Access, Identity};
+use super::args::{KubernetesArgs, MetricArgs, PlaceArgs, SourceArgs};
 use super::selector::Selector;
 use crate::observations::Side;
 
@@ -144,7 +146,7 @@ impl SourceConfig {
         )?;
         let metrics = metrics(&args.metrics, set)?;
         let kubernetes = kubernetes(&args.kubernetes, set, variables)?;
-        let access = access(&args.access, set, variables, redactor)?;
+        let access = way::access(&args.access, set, variables, redactor)?;
         if access.client.tls.insecure {
             warnings.push(
                 "certificates are not verified (--insecure): anyone in between can answer"
@@ -159,7 +161,7 @@ impl SourceConfig {
             )
             .hint("leave it out, or name --prometheus"));
         }
-        Ok(Self {
+        let mut config = Self {
             kind,
             kubernetes,
             metrics,
@@ -170,7 +172,26 @@ impl SourceConfig {
                 body: largest,
             },
             warnings,
-        })
+        };
+        config.warn_of_open_secrets();
+        Ok(config)
+    }
+
+    /// A token that travels without TLS is everybody's on the way.
+    fn warn_of_open_secrets(&mut self) {
+        let secret = match &self.access.identity {
+            Identity::None => !self.access.headers.is_empty(),
+            // A signature is good for minutes, and for this request only.
+            Identity::Aws(_) => false,
+            Identity::Bearer(_) | Identity::Basic(..) => true,
+        };
+        let open = |url: &Url| url.scheme() == "http" && !is_local(url);
+        if secret && self.targets().iter().any(open) {
+            self.warnings.push(
+                "credentials travel without TLS (http://): whoever is in between can read them"
+                    .to_owned(),
+            );
+        }
     }
 
     /// Every address that is asked, for people: without credentials.
@@ -189,14 +210,8 @@ impl SourceConfig {
     /// Whether everything that is asked is on this machine. A cluster never is.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let local = |url: &Url| match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
         let targets = self.targets();
-        !targets.is_empty() && self.kubernetes.is_none() && targets.iter().all(local)
+        !targets.is_empty() && self.kubernetes.is_none() && targets.iter().all(is_local)
     }
 
     /// What the report names as its subject: the canary's selector or the first canary's page.
@@ -220,6 +235,15 @@ impl SourceConfig {
                 canaries.next().map(|target| target.pod.clone())
             }
         }
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -468,94 +492,4 @@ fn kubernetes(
         selector,
         in_cluster,
     }))
-}
-
-fn access(
-    args: &AccessArgs,
-    set: &mut Settings<'_>,
-    variables: &BTreeMap<String, String>,
-    redactor: &Redactor,
-) -> Result<Access, ConfigError> {
-    let identity = identity(args, set, variables, redactor)?;
-    let mut headers = Vec::new();
-    for pair in set.list("header-env", &args.header_env, any)? {
-        headers.push(secret_header(&pair, variables, redactor)?);
-    }
-    let file = |text: &str| {
-        let path = PathBuf::from(text);
-        let found = path.is_file();
-        found
-            .then_some(path)
-            .ok_or_else(|| format!("there is no file `{text}`"))
-    };
-    let authorities = set.list("cacert", &args.cacert, file)?;
-    let certificate = set.optional("cert", args.cert.as_deref(), file)?;
-    let key = set.optional("key", args.key.as_deref(), file)?;
-    if certificate.is_some() != key.is_some() {
-        return Err(
-            ConfigError::new("a client certificate needs --cert and --key").hint("give both"),
-        );
-    }
-    let tls = TlsOptions {
-        authorities,
-        identity: certificate.zip(key),
-        insecure: set.switch("insecure", args.insecure)?,
-    };
-    let client = ClientConfig {
-        connect_to: set.list("connect-to", &args.connect_to, str::parse)?,
-        resolve: set.list("resolve", &args.resolve, str::parse)?,
-        tls,
-        proxies: proxies(args, set, variables)?,
-        user_agent: concat!("canary-monitor/", env!("CARGO_PKG_VERSION")).to_owned(),
-        ..ClientConfig::default()
-    };
-    for proxy in [&client.proxies.plain, &client.proxies.secure]
-        .into_iter()
-        .flatten()
-    {
-        if let Some(authorization) = &proxy.authorization {
-            hide(redactor, "the proxy's password", authorization.expose())?;
-        }
-    }
-    Ok(Access {
-        client,
-        identity,
-        headers,
-        redactor: redactor.clone(),
-    })
-}
-
-fn proxies(
-    args: &AccessArgs,
-    set: &mut Settings<'_>,
-    variables: &BTreeMap<String, String>,
-) -> Result<Proxies, ConfigError> {
-    let proxy = set.optional("proxy", args.proxy.as_deref(), |text| {
-        let proxy: Proxy = text
-            .parse()
-            .map_err(|error: AddressError| error.to_string())?;
-        if proxy.authorization.is_some() {
-            return Err(
-                "a password does not belong on a command line or in a file: use https_proxy"
-                    .to_owned(),
-            );
-        }
-        Ok(proxy)
-    })?;
-    let direct = set.optional("no-proxy", args.no_proxy.as_deref(), |text| {
-        Ok::<_, ConfigError>(Proxies::direct_from(text))
-    })?;
-    let mut proxies = match proxy {
-        Some(proxy) => Proxies {
-            plain: Some(proxy.clone()),
-            secure: Some(proxy),
-            direct: Vec::new(),
-        },
-        None => Proxies::from_variables(variables)
-            .map_err(|error| ConfigError::new(format!("the proxy variables: {error}")))?,
-    };
-    if let Some(direct) = direct {
-        proxies.direct = direct;
-    }
-    Ok(proxies)
 }
