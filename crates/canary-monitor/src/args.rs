@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gs_common::cli::{ConfigArgs, OutputArgs, Shell, styles};
 
 use crate::source::SourceArgs;
+use crate::verbs::{BacktestArgs, ImportArgs, ReportArgs, ServeArgs};
 
 const ABOUT: &str = "May the canary be promoted, must it be rolled back, or is it not known yet?";
 
@@ -46,6 +47,14 @@ pub enum Verb {
     Watch(Box<WatchArgs>),
     /// Ask everything once that a run would ask, and say what would go wrong
     Doctor(Box<RunArgs>),
+    /// Write the report of a recorded run, with charts of both sides, the evidence and the placebos
+    Report(Box<ReportArgs>),
+    /// Judge windows of the past without a canary: how often this service would be rolled back for nothing
+    Backtest(Box<BacktestArgs>),
+    /// Answer Argo Rollouts' web metric provider and Flagger's webhooks from the logs of runs
+    Serve(Box<ServeArgs>),
+    /// Print a start of the configuration from an AnalysisTemplate, or a canary configuration of Kayenta
+    Import(ImportArgs),
     /// Judge simulated canaries and print how often the verdict was the wanted one
     Selftest(Box<SelftestArgs>),
     /// Print every setting with its value and origin
@@ -226,6 +235,9 @@ pub struct ReplayArgs {
     /// Judge by the policy that stands in the log instead of the configured one
     #[arg(long)]
     pub recorded_policy: bool,
+    /// Show beside the verdict what the guide's plain rule says: a limit broken at three checks in a row
+    #[arg(long)]
+    pub legacy_view: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc would become the help heading's text")]
     pub policy: PolicyArgs,

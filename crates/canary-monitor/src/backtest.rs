@@ -7,12 +7,13 @@
 
 use gs_common::report::{Check, Input, Quantity, Report, SCHEMA, Subject, Tool};
 use gs_common::verdict::Verdict;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::judge::numeric::{binomial_at_least, binomial_at_most};
 use crate::judge::{Decision, Policy, Watch, reason};
 use crate::observations::{Header, PodSample, Scrape, Side};
+use crate::source::{Plan, Source, SourceError};
 
 /// The chance that an interval misses the truth.
 const MISSES: f64 = 0.05;
@@ -467,6 +468,104 @@ pub fn recording(
         .collect()
 }
 
+/// The stretches of the past that a source is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Past {
+    /// The beginning of the first window.
+    pub from: Timestamp,
+    /// No window ends after it.
+    pub to: Timestamp,
+    /// How long a canary is watched, in seconds.
+    pub seconds: f64,
+    /// The limit that an edge of the histogram has to tell, in seconds.
+    pub latency_limit_seconds: f64,
+}
+
+impl Past {
+    /// How many windows there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        let whole = self.to.duration_since(self.from).as_secs_f64();
+        (whole / self.seconds).floor().max(0.0) as u32
+    }
+
+    fn plan(&self, window: u32) -> Plan {
+        let start = f64::from(window) * self.seconds;
+        Plan {
+            started_at: self.from + SignedDuration::from_secs_f64(start),
+            duration_seconds: self.seconds,
+            canary_weight: None,
+            latency_limit_seconds: self.latency_limit_seconds,
+            time_scale: 1.0,
+        }
+    }
+}
+
+/// Judges the past that a source remembers, window by window; `tell` hears of each. A window that cannot
+/// be read is lost and said, the others are judged all the same.
+///
+/// # Errors
+/// The source cannot be asked at all, or remembers nothing.
+pub async fn remembered<S: Source>(
+    source: &mut S,
+    name: &str,
+    past: &Past,
+    policy: &Policy,
+    mut tell: impl FnMut(u32, u32),
+) -> Result<Vec<Window>, SourceError> {
+    let count = past.count();
+    let header = source.prepare(&past.plan(0)).await?.header;
+    let interval = header.scrape_interval_seconds;
+    let (mut windows, mut base) = (Vec::new(), None::<Scrape>);
+    for index in 0..count {
+        tell(index, count);
+        let plan = past.plan(index);
+        let start = plan.started_at;
+        let looked = source
+            .past(
+                &plan,
+                start - SignedDuration::from_secs_f64(1.5 * interval),
+                start + SignedDuration::from_secs_f64(past.seconds),
+            )
+            .await;
+        let shown = format!("{start:.0}");
+        let lost = |why: String| Window {
+            source: name.to_owned(),
+            start: shown.clone(),
+            trials: Vec::new(),
+            lost: Some(why),
+        };
+        let looks = match looked {
+            Ok(Some(looks)) => looks,
+            Ok(None) => {
+                return Err(SourceError {
+                    what: format!("{name} remembers nothing: it can only be looked at now"),
+                    hint: Some("give --prometheus, or recorded files".to_owned()),
+                });
+            }
+            Err(error) => {
+                windows.push(lost(error.to_string()));
+                base = None;
+                continue;
+            }
+        };
+        // The last look of a window is the base of the next one's counters.
+        let mut scrapes: Vec<Scrape> = base.take().into_iter().collect();
+        let newest = scrapes
+            .last()
+            .map_or(f64::NEG_INFINITY, |scrape| scrape.at_seconds);
+        let new = looks.into_iter().filter_map(|look| look.scrape);
+        scrapes.extend(new.filter(|scrape| scrape.at_seconds > newest));
+        base = scrapes.last().map(|scrape| shifted(scrape, past.seconds));
+        if scrapes.is_empty() {
+            windows.push(lost("nothing was to be seen".to_owned()));
+        } else {
+            windows.push(window(name, shown, &header, &scrapes, past.seconds, policy));
+        }
+    }
+    Ok(windows)
+}
+
 /// Judges one window.
 #[must_use]
 pub fn window(
@@ -582,5 +681,119 @@ mod tests {
                 .unwrap()
                 .contains("ends at 600 s")
         );
+    }
+
+    /// A source that remembers one long recording, and has lost one window of it.
+    struct Memory {
+        header: Header,
+        scrapes: Vec<Scrape>,
+        began: Timestamp,
+        broken: f64,
+        remembers: bool,
+    }
+
+    impl Source for Memory {
+        async fn prepare(&mut self, _: &Plan) -> Result<crate::source::Prepared, SourceError> {
+            Ok(crate::source::Prepared {
+                header: self.header.clone(),
+                queries: Vec::new(),
+                warnings: Vec::new(),
+            })
+        }
+
+        async fn look(
+            &mut self,
+            _: &Plan,
+            _: Timestamp,
+        ) -> Result<crate::source::Look, SourceError> {
+            Err(SourceError {
+                what: "a backtest looks at the past only".to_owned(),
+                hint: None,
+            })
+        }
+
+        async fn past(
+            &mut self,
+            plan: &Plan,
+            from: Timestamp,
+            to: Timestamp,
+        ) -> Result<Option<Vec<crate::source::Look>>, SourceError> {
+            if !self.remembers {
+                return Ok(None);
+            }
+            let seconds = |at: Timestamp| at.duration_since(self.began).as_secs_f64();
+            let (from, to, start) = (seconds(from), seconds(to), seconds(plan.started_at));
+            if (from..to).contains(&self.broken) {
+                return Err(SourceError {
+                    what: "http://prometheus: 503".to_owned(),
+                    hint: None,
+                });
+            }
+            let within = self
+                .scrapes
+                .iter()
+                .filter(|scrape| scrape.at_seconds > from && scrape.at_seconds <= to);
+            let looks = within.map(|scrape| crate::source::Look {
+                scrape: Some(shifted(scrape, start)),
+                lost: Vec::new(),
+            });
+            Ok(Some(looks.collect()))
+        }
+
+        async fn doctor(&mut self, _: &Plan, _: Timestamp) -> Vec<Check> {
+            Vec::new()
+        }
+    }
+
+    fn memory() -> (Memory, Past) {
+        let (header, scrapes) = recorded("healthy", 4, 3600.0);
+        let began = Timestamp::UNIX_EPOCH;
+        let past = Past {
+            from: began,
+            to: began + SignedDuration::from_secs(3700),
+            seconds: 900.0,
+            latency_limit_seconds: 1.0,
+        };
+        let memory = Memory {
+            header,
+            scrapes,
+            began,
+            broken: 2000.0,
+            remembers: true,
+        };
+        (memory, past)
+    }
+
+    #[tokio::test]
+    async fn the_past_of_a_source_is_judged_window_by_window_and_gaps_are_said() {
+        let (mut memory, past) = memory();
+        let mut told = Vec::new();
+        let windows = remembered(
+            &mut memory,
+            "p",
+            &past,
+            &Policy::default(),
+            |index, count| told.push((index, count)),
+        )
+        .await
+        .unwrap();
+        assert_eq!(told, [(0, 4), (1, 4), (2, 4), (3, 4)]);
+        let lost: Vec<bool> = windows.iter().map(|window| window.lost.is_some()).collect();
+        assert_eq!(lost, [false, false, true, false]);
+        let tally = Tally::of(&windows);
+        assert_eq!(
+            (tally.windows, tally.windows_lost, tally.pass, tally.fail),
+            (3, 1, 12, 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_source_without_memory_is_said() {
+        let (mut memory, past) = memory();
+        memory.remembers = false;
+        let error = remembered(&mut memory, "pods", &past, &Policy::default(), |_, _| {})
+            .await
+            .unwrap_err();
+        assert!(error.what.contains("remembers nothing"));
     }
 }

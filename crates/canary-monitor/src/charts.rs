@@ -8,6 +8,7 @@ use gs_common::report::Series;
 use crate::counts::Ledger;
 use crate::judge::tally::Tally;
 use crate::judge::{Policy, View, Watch};
+use crate::log::{self, Line, Recording};
 use crate::observations::{Header, Scrape, Side};
 
 /// Evidence below this is drawn here: a healthy canary's sinks without end, and nothing is to be seen
@@ -250,14 +251,16 @@ fn bucket_of_p95(edges: &[f64], tally: &Tally) -> Option<(f64, Option<f64>)> {
     })
 }
 
-/// The charts of observations that were judged to their decision, or to their end.
+/// The charts of a recording that is judged to its decision, or to its end.
 #[must_use]
-pub fn of(header: &Header, scrapes: &[Scrape], policy: &Policy) -> Vec<Series> {
-    let mut watch = Watch::new(policy.clone(), header);
-    let mut charts = Charts::new(header, policy);
-    for scrape in scrapes {
-        let decided = watch.step(scrape).is_some();
-        charts.take(scrape, &watch);
+pub fn of(recording: &Recording, policy: &Policy) -> Vec<Series> {
+    let mut watch = Watch::new(policy.clone(), &recording.header);
+    let mut charts = Charts::new(&recording.header, policy);
+    for line in &recording.lines {
+        let decided = log::apply(&mut watch, line).is_some();
+        if let Line::Scrape(scrape) = line {
+            charts.take(scrape, &watch);
+        }
         if decided {
             break;
         }
@@ -279,7 +282,14 @@ mod tests {
             seed: 6,
         };
         let (header, scrapes) = make(scenario::find(name).unwrap(), &size);
-        of(&header, &scrapes, &Policy::default())
+        let recording = Recording {
+            header,
+            log: None,
+            lines: scrapes.into_iter().map(Line::Scrape).collect(),
+            lost: Vec::new(),
+            whole_bytes: 0,
+        };
+        of(&recording, &Policy::default())
     }
 
     fn line<'a>(series: &'a [Series], name: &str) -> &'a Series {

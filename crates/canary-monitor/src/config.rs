@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::args::{CourseArgs, PipelineArgs, PolicyArgs, RecordArgs, RunArgs};
 use crate::judge::Policy;
 use crate::source::SourceConfig;
+use crate::source::config::Kind;
 
 /// More steps than that are no rollout.
 const MOST_STEPS: usize = 50;
@@ -183,6 +184,7 @@ impl Config {
 
     /// What has to hold across settings.
     fn checked(mut self, args: &RunArgs) -> Result<Self, ConfigError> {
+        self.look_faster();
         let course = &self.course;
         if course.time_scale != 1.0 && self.source.kind.is_some() && !self.source.is_loopback() {
             return Err(ConfigError::new(
@@ -225,6 +227,16 @@ impl Config {
         }
         self.warnings.extend(self.pipeline.hooks.warnings());
         Ok(self)
+    }
+
+    /// The default interval of looks is meant in seconds of the run; a typed one in those of the wall
+    /// clock, as a scraper counts.
+    fn look_faster(&mut self) {
+        if let Some(Kind::Scrape(scrape)) = &mut self.source.kind
+            && !was_set(&self.rows, "scrape-interval")
+        {
+            scrape.interval = scrape.interval.div_f64(self.course.time_scale);
+        }
     }
 
     /// What the run is judged by and what it does, as text: key and value, sorted.
@@ -472,8 +484,7 @@ fn limit(text: &str) -> Result<f64, String> {
 }
 
 /// Whether a setting was set by somebody, and not by its default.
-#[must_use]
-pub fn was_set(rows: &[Row], key: &str) -> bool {
+fn was_set(rows: &[Row], key: &str) -> bool {
     rows.iter()
         .any(|row| row.key == key && row.origin != Origin::Default)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use gs_common::cli::{self, Early, OutputArgs, Talk};
 use gs_common::config::ConfigError;
@@ -17,7 +18,10 @@ use jiff::Timestamp;
 use crate::args::{Cli, ReplayArgs, SelftestArgs, Verb};
 use crate::config::Config;
 use crate::judge::Policy;
-use crate::{attend, doctor, live, replay, selftest};
+use crate::{attend, doctor, live, replay, selftest, verbs};
+
+/// Work that goes on is told of at least so often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 /// The environment's variables.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -50,8 +54,17 @@ fn say_early(early: &Early, variables: &Variables) -> Exit {
 }
 
 fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
+    let with_html;
+    let plain = OutputArgs::default();
     let output = match &cli.verb {
         None => &cli.run.output,
+        Some(Verb::Report(args)) => {
+            with_html = verbs::with_html(args);
+            &with_html
+        }
+        Some(Verb::Backtest(args)) => &args.output,
+        Some(Verb::Serve(args)) => &args.output,
+        Some(Verb::Import(_)) => &plain,
         Some(Verb::Replay(args)) => &args.output,
         Some(Verb::Watch(args)) => &args.output,
         Some(Verb::Doctor(args)) => &args.output,
@@ -75,6 +88,27 @@ fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
             let policy = outside.policy(&args.policy, talk)?;
             let report = tested(args, &policy, talk)?;
             Ok(outside.finish(report, &Redactor::new(), sinks, talk))
+        }),
+        Some(Verb::Report(args)) => judged(&outside, |sinks, talk| {
+            let policy = outside.policy(&args.policy, talk)?;
+            let report = verbs::report(args, &policy)?;
+            Ok(outside.finish(report, &Redactor::new(), sinks, talk))
+        }),
+        Some(Verb::Backtest(args)) if args.files.is_empty() => {
+            backtested(args, &outside, variables, &cwd)
+        }
+        Some(Verb::Backtest(args)) => judged(&outside, |sinks, talk| {
+            let policy = outside.policy(&args.policy, talk)?;
+            let report = verbs::backtest(args, &policy, talk)?;
+            Ok(outside.finish(report, &Redactor::new(), sinks, talk))
+        }),
+        Some(Verb::Serve(args)) => {
+            let mut talk = outside.talk(Redactor::new());
+            in_runtime(verbs::serve(args, &mut talk, interrupted()))
+        }
+        Some(Verb::Import(args)) => verbs::import(args).and_then(|(section, any)| {
+            say(|out| out.write_all(section.as_bytes()))?;
+            Ok(if any { Exit::Good } else { Exit::NoVerdict })
         }),
         Some(Verb::Watch(args)) => attend::command(args, &outside),
         Some(Verb::Doctor(args)) => doctor::command(args, &outside),
@@ -217,13 +251,43 @@ fn say(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Exit
 }
 
 fn replayed(args: &ReplayArgs, policy: &Policy) -> Result<Report, ConfigError> {
+    let how = replay::How {
+        judge: args.judge,
+        recorded_policy: args.recorded_policy,
+        legacy_view: args.legacy_view,
+    };
     let started_at = Timestamp::now();
     let replayed = args
         .files
         .iter()
-        .map(|path| replay::file(path, args.judge, policy, args.recorded_policy))
+        .map(|path| replay::file(path, how, policy))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(replay::report(&replayed, args.judge, started_at))
+}
+
+/// A backtest of what a source remembers.
+fn backtested(
+    args: &verbs::BacktestArgs,
+    outside: &Outside<'_>,
+    variables: &Variables,
+    cwd: &Path,
+) -> Result<Exit, ConfigError> {
+    let sinks = outside.sinks()?;
+    let config = Config::resolve(&verbs::run_of(args), variables, cwd)?;
+    let mut talk = outside.talk(config.redactor.clone());
+    for warning in &config.warnings {
+        talk.warning(warning);
+    }
+    let report = in_runtime(async {
+        tokio::select! {
+            report = verbs::backtest_source(args, &config, &mut talk) => report.map(Some),
+            () = interrupted() => Ok(None),
+        }
+    })?;
+    match report {
+        Some(report) => Ok(outside.finish(report, &config.redactor, &sinks, &mut talk)),
+        None => Ok(Exit::Interrupted),
+    }
 }
 
 fn tested(args: &SelftestArgs, policy: &Policy, talk: &mut Talk) -> Result<Report, ConfigError> {
@@ -244,13 +308,22 @@ fn tested(args: &SelftestArgs, policy: &Policy, talk: &mut Talk) -> Result<Repor
         );
     }
     let mut rows = Vec::new();
+    let (began, mut told) = (Instant::now(), Instant::now());
     for (number, (scenario, world)) in plan.iter().enumerate() {
-        talk.detail(&format!(
-            "{} of {}: {}",
+        let progress = format!(
+            "{} of {} cells, {} s: {}",
             number + 1,
             plan.len(),
+            began.elapsed().as_secs(),
             scenario.name
-        ));
+        );
+        // A log hears of it now and then, who asks for more hears of each.
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            talk.note(&progress);
+        } else {
+            talk.detail(&progress);
+        }
         rows.push(selftest::row(scenario, world, args, policy));
     }
     Ok(selftest::report(&rows, args, started_at))

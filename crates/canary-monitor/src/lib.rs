@@ -28,5 +28,6 @@ pub mod serve;
 pub mod simulate;
 pub mod source;
 pub mod summary;
+pub mod verbs;
 
 pub use entry::command_line;

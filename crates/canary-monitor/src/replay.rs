@@ -14,6 +14,7 @@ use crate::judge::{Decision, Policy, View, reason};
 use crate::log::{self, DecisionLine, Recording};
 use crate::observations;
 use crate::peers::kayenta::Kayenta;
+use crate::peers::legacy::Legacy;
 use crate::peers::limits::Limits;
 
 /// A file larger than this is not read.
@@ -28,6 +29,8 @@ pub struct Replayed {
     pub decision: Decision,
     /// The judge's knowledge at that moment, where our judge judged.
     pub view: Option<View>,
+    /// The guide's plain rule beside it, where it was asked for.
+    pub legacy: Option<Legacy>,
     /// What could not be used of the file.
     pub lost: Vec<String>,
     /// What the file itself says of how it was judged and how it ended; absent for bare observations.
@@ -50,17 +53,28 @@ pub struct Recorded {
     pub version: String,
 }
 
+/// How to judge a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// Who judges.
+    pub judge: Judge,
+    /// Judge by the policy that stands in a log, instead of the given one.
+    pub recorded_policy: bool,
+    /// Show what the guide's plain rule says beside the verdict.
+    pub legacy_view: bool,
+}
+
 /// Judges one file. A file without observations that can be read is no verdict.
 ///
 /// # Errors
 /// The file cannot be read at all; one sentence.
 pub fn file(
     path: &Path,
-    judge: Judge,
+    how: How,
     policy: &Policy,
-    recorded_policy: bool,
 ) -> Result<Replayed, gs_common::config::ConfigError> {
     let shown = path.display().to_string();
+    let judge = how.judge;
     // A path that leads nowhere was typed wrongly; what stands in the file was not.
     std::fs::metadata(path).map_err(|error| {
         gs_common::config::ConfigError::new(format!("cannot read `{shown}`: {error}"))
@@ -75,6 +89,7 @@ pub fn file(
             sentence: format!("{shown}: {message}"),
         },
         view: None,
+        legacy: None,
         lost: Vec::new(),
         recorded: None,
         format: observations::SCHEMA,
@@ -94,7 +109,7 @@ pub fn file(
         Ok(seen) => {
             let header = seen.log.as_ref();
             let policy = match header {
-                Some(header) if recorded_policy => &header.policy,
+                Some(header) if how.recorded_policy => &header.policy,
                 _ => policy,
             };
             let (decision, view) = decide(&seen, judge, policy);
@@ -111,10 +126,12 @@ pub fn file(
                 differences(recorded.as_ref(), judge, &decision),
             ]
             .concat();
+            let legacy = how.legacy_view.then(|| beside(&seen, policy, &decision));
             Ok(Replayed {
                 path: shown,
                 decision,
                 view,
+                legacy,
                 lost,
                 format: if recorded.is_some() {
                     log::SCHEMA
@@ -127,6 +144,16 @@ pub fn file(
             })
         }
     }
+}
+
+/// The plain rule on the same looks, up to the decision.
+fn beside(seen: &Recording, policy: &Policy, decision: &Decision) -> Legacy {
+    let mut legacy = Legacy::new(policy, &seen.header);
+    let until = seen
+        .scrapes()
+        .take_while(|scrape| scrape.at_seconds <= decision.at_seconds);
+    until.for_each(|scrape| legacy.step(scrape));
+    legacy
 }
 
 /// Where a replay and the run that it replays are not the same, and why.
@@ -239,6 +266,9 @@ fn replay_of(one: &Replayed) -> Value {
         "reason": one.decision.reason,
         "decided_at_seconds": one.decision.at_seconds,
     });
+    if let (Some(legacy), Some(members)) = (&one.legacy, value.as_object_mut()) {
+        members.insert("legacy".to_owned(), legacy.details());
+    }
     if let (Some(recorded), Some(members)) = (&one.recorded, value.as_object_mut()) {
         let same = recorded.decision.as_ref() == Some(&DecisionLine::from(&one.decision));
         members.insert(
@@ -285,6 +315,8 @@ fn replay_of(one: &Replayed) -> Value {
 fn check_of(one: &Replayed) -> Check {
     let decision = &one.decision;
     let passed = decision.verdict == Verdict::Pass;
+    let tests = one.view.as_ref().map(evidence_of).unwrap_or_default();
+    let legacy = one.legacy.as_ref().map(|legacy| legacy.evidence(decision));
     Check {
         id: one.path.clone(),
         title: "the canary may be promoted".to_owned(),
@@ -296,7 +328,7 @@ fn check_of(one: &Replayed) -> Check {
         expected: None,
         attempts: None,
         duration_ms: None,
-        evidence: one.view.as_ref().map(evidence_of).unwrap_or_default(),
+        evidence: tests.into_iter().chain(legacy).collect(),
         reproduce: Some(format!("canary-monitor replay {}", one.path)),
         place: None,
         tags: Vec::new(),

@@ -71,7 +71,7 @@ pub fn of(
         ended_at,
         verdict,
         summary: format!("{sentence}{}", run.could_have_seen(verdict)),
-        next: next(config, &code),
+        next: next(config, &code, state.log_broken().is_none()),
         checks: run.checks(),
         findings: Vec::new(),
         inputs: Vec::new(),
@@ -103,7 +103,7 @@ pub fn not_ready(
         ),
     };
     let mut next: Vec<String> = hint.into_iter().collect();
-    next.extend(self::next(config, code));
+    next.extend(self::next(config, code, false));
     Report {
         schema: SCHEMA.to_owned(),
         tool: tool(),
@@ -128,7 +128,7 @@ pub fn not_ready(
 }
 
 /// What to look at, and what to type, most useful first.
-fn next(config: &Config, code: &str) -> Vec<String> {
+fn next(config: &Config, code: &str, has_log: bool) -> Vec<String> {
     let log = config.log.as_ref().map(|path| path.display().to_string());
     let mut next: Vec<String> = Vec::new();
     let look = match code {
@@ -163,7 +163,7 @@ fn next(config: &Config, code: &str) -> Vec<String> {
     if !look.is_empty() {
         next.push(look.to_owned());
     }
-    if let Some(log) = log {
+    if let Some(log) = log.filter(|_| has_log) {
         next.push(format!("canary-monitor replay {log} --judge limits"));
     }
     next

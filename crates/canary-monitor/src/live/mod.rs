@@ -84,6 +84,7 @@ pub(crate) fn command(args: &RunArgs, outside: &Outside<'_>) -> Result<Exit, Con
                     face,
                     folder: folder.path(),
                     who,
+                    log_was_told: false,
                 };
                 watched(session, &mut source, ready.resumed, &mut talk).await
             }

@@ -213,6 +213,8 @@ pub struct Session<'a> {
     pub folder: &'a Path,
     /// Who sits at the keys.
     pub who: String,
+    /// Somebody was told that the log is broken.
+    pub log_was_told: bool,
 }
 
 impl Session<'_> {
@@ -232,7 +234,7 @@ impl Session<'_> {
 
     /// Fills in what was missed since the last look of the log, where the source still knows it.
     pub async fn back_fill(&mut self, source: &mut impl Source, talk: &mut Talk) -> Option<Ended> {
-        let from_seconds = self.state.last_look()?;
+        let from_seconds = self.state.last_look().unwrap_or(0.0);
         let to_seconds = self.now();
         let moment = |seconds: f64| {
             let passed = Duration::from_secs_f64((seconds / self.plan.time_scale).max(0.0));
@@ -343,7 +345,6 @@ impl Session<'_> {
             }
         };
         let now = self.now();
-        let log_was_whole = self.state.log_broken().is_none();
         let mut behind = false;
         match looked {
             Ok(look) => {
@@ -359,12 +360,19 @@ impl Session<'_> {
                 self.state.lose(now, error.what);
             }
         }
-        if let (true, Some(why)) = (log_was_whole, self.state.log_broken()) {
-            talk.warning(&format!(
-                "the decision log cannot be written any more ({why}): the watch goes on, and cannot pass"
-            ));
-        }
+        self.tell_of_log(talk);
         Ok(behind)
+    }
+
+    /// Says once that the log is not whole any more.
+    fn tell_of_log(&mut self, talk: &mut Talk) {
+        let Some(why) = self.state.log_broken().filter(|_| !self.log_was_told) else {
+            return;
+        };
+        talk.warning(&format!(
+            "the decision log cannot be written any more ({why}): the watch goes on, and cannot pass"
+        ));
+        self.log_was_told = true;
     }
 
     /// Says a loss the first time that it happens; later it is counted.

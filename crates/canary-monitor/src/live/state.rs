@@ -180,8 +180,13 @@ impl State {
         extras: Extras,
     ) -> Self {
         let mut state = Self::of(header, log, extras);
+        // An interrupt ends a process and not a rollout.
+        let interrupted = log::standing(&recording.lines)
+            .any(|line| matches!(line, Line::End { reason, .. } if reason == reason::INTERRUPTED));
         for line in log::standing(&recording.lines) {
-            state.absorb(line);
+            if !(interrupted && line.is_ending()) {
+                state.absorb(line);
+            }
         }
         state
     }

@@ -191,6 +191,7 @@ impl Bench {
                 face: Face::lines(false),
                 folder: self.folder.path(),
                 who: "tester".to_owned(),
+                log_was_told: false,
             };
             Ok(watched(
                 session,
@@ -273,9 +274,8 @@ async fn worlds_get_the_verdict_that_a_replay_of_the_log_gives_too() {
         assert_eq!(written, again, "{name}");
         let replayed = replay::file(
             Path::new(&bench.log()),
-            crate::args::Judge::Sequential,
+            replay::How::default(),
             &crate::judge::Policy::default(),
-            false,
         )
         .unwrap();
         assert_eq!(replayed.decision.verdict, verdict);

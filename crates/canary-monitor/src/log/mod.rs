@@ -275,6 +275,15 @@ impl Line {
     pub fn encode(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string(self)? + "\n")
     }
+
+    /// Whether it belongs to the end of a run.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        matches!(
+            self,
+            Self::End { .. } | Self::Decision(_) | Self::Outcome { .. }
+        )
+    }
 }
 
 /// Tells a judge what a line says. The answer is its decision, once there is one. Lines that are for
@@ -304,13 +313,10 @@ pub fn standing(lines: &[Line]) -> impl Iterator<Item = &Line> {
         .iter()
         .rposition(|line| matches!(line, Line::Resumed { .. }))
         .unwrap_or(0);
-    lines.iter().enumerate().filter_map(move |(index, line)| {
-        let ending = matches!(
-            line,
-            Line::End { .. } | Line::Decision(_) | Line::Outcome { .. }
-        );
-        (index >= resumed || !ending).then_some(line)
-    })
+    lines
+        .iter()
+        .enumerate()
+        .filter_map(move |(index, line)| (index >= resumed || !line.is_ending()).then_some(line))
 }
 
 /// Judges a recording from its beginning to its end. A log that has no end is that of a run that was
