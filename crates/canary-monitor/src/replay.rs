@@ -10,9 +10,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::args::Judge;
-use crate::judge::{Decision, Policy, View, Watch, reason};
-use crate::observations::{self, Observations};
+use crate::judge::{Decision, Policy, View, reason};
+use crate::log::{self, DecisionLine, Recording};
+use crate::observations;
 use crate::peers::kayenta::Kayenta;
+use crate::peers::legacy::Legacy;
 use crate::peers::limits::Limits;
 
 /// A file larger than this is not read.
@@ -27,10 +29,39 @@ pub struct Replayed {
     pub decision: Decision,
     /// The judge's knowledge at that moment, where our judge judged.
     pub view: Option<View>,
+    /// The guide's plain rule beside it, where it was asked for.
+    pub legacy: Option<Legacy>,
     /// What could not be used of the file.
     pub lost: Vec<String>,
+    /// What the file itself says of how it was judged and how it ended; absent for bare observations.
+    pub recorded: Option<Recorded>,
+    format: &'static str,
     sha256: Option<String>,
     readable: bool,
+}
+
+/// What a decision log says of its own run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// The decision; absent where the run was killed.
+    pub decision: Option<DecisionLine>,
+    /// The verdict and the reason of its report.
+    pub outcome: Option<(Verdict, String)>,
+    /// Whether it was judged by the policy that judges now.
+    pub same_policy: bool,
+    /// The version of the tool.
+    pub version: String,
+}
+
+/// How to judge a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// Who judges.
+    pub judge: Judge,
+    /// Judge by the policy that stands in a log, instead of the given one.
+    pub recorded_policy: bool,
+    /// Show what the guide's plain rule says beside the verdict.
+    pub legacy_view: bool,
 }
 
 /// Judges one file. A file without observations that can be read is no verdict.
@@ -39,10 +70,11 @@ pub struct Replayed {
 /// The file cannot be read at all; one sentence.
 pub fn file(
     path: &Path,
-    judge: Judge,
+    how: How,
     policy: &Policy,
 ) -> Result<Replayed, gs_common::config::ConfigError> {
     let shown = path.display().to_string();
+    let judge = how.judge;
     // A path that leads nowhere was typed wrongly; what stands in the file was not.
     std::fs::metadata(path).map_err(|error| {
         gs_common::config::ConfigError::new(format!("cannot read `{shown}`: {error}"))
@@ -57,7 +89,10 @@ pub fn file(
             sentence: format!("{shown}: {message}"),
         },
         view: None,
+        legacy: None,
         lost: Vec::new(),
+        recorded: None,
+        format: observations::SCHEMA,
         sha256: None,
         readable: false,
     };
@@ -66,18 +101,44 @@ pub fn file(
         Err(error) => return Ok(unreadable(error.to_string())),
     };
     let sha256 = Some(format!("{:x}", Sha256::digest(text.as_bytes())));
-    match observations::read(&text) {
+    match log::read(&text) {
         Err(error) => Ok(Replayed {
             sha256,
             ..unreadable(error.to_string())
         }),
         Ok(seen) => {
+            let header = seen.log.as_ref();
+            let policy = match header {
+                Some(header) if how.recorded_policy => &header.policy,
+                _ => policy,
+            };
             let (decision, view) = decide(&seen, judge, policy);
+            let recorded = header.map(|header| Recorded {
+                decision: seen.decision().cloned(),
+                outcome: seen
+                    .outcome()
+                    .map(|(verdict, reason, _)| (verdict, reason.to_owned())),
+                same_policy: header.policy == *policy,
+                version: header.tool.version.clone(),
+            });
+            let lost = [
+                seen.lost.clone(),
+                differences(recorded.as_ref(), judge, &decision),
+            ]
+            .concat();
+            let legacy = how.legacy_view.then(|| beside(&seen, policy, &decision));
             Ok(Replayed {
                 path: shown,
                 decision,
                 view,
-                lost: seen.lost,
+                legacy,
+                lost,
+                format: if recorded.is_some() {
+                    log::SCHEMA
+                } else {
+                    observations::SCHEMA
+                },
+                recorded,
                 sha256,
                 readable: true,
             })
@@ -85,25 +146,65 @@ pub fn file(
     }
 }
 
-/// Judges observations.
+/// The plain rule on the same looks, up to the decision.
+fn beside(seen: &Recording, policy: &Policy, decision: &Decision) -> Legacy {
+    let mut legacy = Legacy::new(policy, &seen.header);
+    let until = seen
+        .scrapes()
+        .take_while(|scrape| scrape.at_seconds <= decision.at_seconds);
+    until.for_each(|scrape| legacy.step(scrape));
+    legacy
+}
+
+/// Where a replay and the run that it replays are not the same, and why.
+fn differences(recorded: Option<&Recorded>, judge: Judge, decision: &Decision) -> Vec<String> {
+    let Some(recorded) = recorded else {
+        return Vec::new();
+    };
+    let mut told = Vec::new();
+    if !recorded.same_policy {
+        told.push(
+            "the run was judged by another policy than this replay: --recorded-policy takes that of the log"
+                .to_owned(),
+        );
+    }
+    match &recorded.decision {
+        None => told.push("the log has no decision: its run was killed, or goes on".to_owned()),
+        Some(theirs) if judge == Judge::Sequential && *theirs != DecisionLine::from(decision) => {
+            told.push(format!(
+                "the run itself had decided {} ({}) at {} s, with version {}",
+                theirs.verdict, theirs.reason, theirs.at_seconds, recorded.version
+            ));
+        }
+        Some(_) => {}
+    }
+    if let (Some((verdict, reason)), Some(theirs)) = (&recorded.outcome, &recorded.decision)
+        && *verdict != theirs.verdict
+    {
+        told.push(format!(
+            "the run ended as {verdict} ({reason}), whatever its judge had decided"
+        ));
+    }
+    told
+}
+
+/// Judges a recording.
 #[must_use]
-pub fn decide(seen: &Observations, judge: Judge, policy: &Policy) -> (Decision, Option<View>) {
-    let (header, scrapes) = (&seen.header, &seen.scrapes);
+pub fn decide(seen: &Recording, judge: Judge, policy: &Policy) -> (Decision, Option<View>) {
+    let header = &seen.header;
     match judge {
         Judge::Sequential => {
-            let mut watch = Watch::new(policy.clone(), header);
-            let early = scrapes.iter().find_map(|scrape| watch.step(scrape));
-            let decision = early.unwrap_or_else(|| watch.finish());
+            let (decision, watch) = log::judge(seen, policy);
             (decision, Some(watch.view()))
         }
         Judge::Limits => {
             let mut limits = Limits::new(policy.clone(), header);
-            let early = scrapes.iter().find_map(|scrape| limits.step(scrape));
+            let early = seen.scrapes().find_map(|scrape| limits.step(scrape));
             (early.unwrap_or_else(|| limits.finish()), None)
         }
         Judge::Kayenta => {
             let mut kayenta = Kayenta::new(header);
-            let early = scrapes.iter().find_map(|scrape| kayenta.step(scrape));
+            let early = seen.scrapes().find_map(|scrape| kayenta.step(scrape));
             (early.unwrap_or_else(|| kayenta.finish()), None)
         }
     }
@@ -165,6 +266,21 @@ fn replay_of(one: &Replayed) -> Value {
         "reason": one.decision.reason,
         "decided_at_seconds": one.decision.at_seconds,
     });
+    if let (Some(legacy), Some(members)) = (&one.legacy, value.as_object_mut()) {
+        members.insert("legacy".to_owned(), legacy.details());
+    }
+    if let (Some(recorded), Some(members)) = (&one.recorded, value.as_object_mut()) {
+        let same = recorded.decision.as_ref() == Some(&DecisionLine::from(&one.decision));
+        members.insert(
+            "recorded".to_owned(),
+            json!({
+                "decision": recorded.decision,
+                "outcome": recorded.outcome.as_ref().map(|(verdict, reason)| json!({"verdict": verdict, "reason": reason})),
+                "same_decision": same,
+                "same_policy": recorded.same_policy,
+            }),
+        );
+    }
     if let (Some(view), Some(members)) = (&one.view, value.as_object_mut()) {
         let tests: Vec<Value> = view
             .tests
@@ -199,6 +315,8 @@ fn replay_of(one: &Replayed) -> Value {
 fn check_of(one: &Replayed) -> Check {
     let decision = &one.decision;
     let passed = decision.verdict == Verdict::Pass;
+    let tests = one.view.as_ref().map(evidence_of).unwrap_or_default();
+    let legacy = one.legacy.as_ref().map(|legacy| legacy.evidence(decision));
     Check {
         id: one.path.clone(),
         title: "the canary may be promoted".to_owned(),
@@ -210,7 +328,7 @@ fn check_of(one: &Replayed) -> Check {
         expected: None,
         attempts: None,
         duration_ms: None,
-        evidence: one.view.as_ref().map(evidence_of).unwrap_or_default(),
+        evidence: tests.into_iter().chain(legacy).collect(),
         reproduce: Some(format!("canary-monitor replay {}", one.path)),
         place: None,
         tags: Vec::new(),
@@ -245,7 +363,7 @@ fn evidence_of(view: &View) -> Vec<gs_common::report::Evidence> {
 fn input_of(one: &Replayed) -> Input {
     Input {
         path: one.path.clone(),
-        format: observations::SCHEMA.to_owned(),
+        format: one.format.to_owned(),
         outcome: if one.readable { "read" } else { "unreadable" }.to_owned(),
         sha256: one.sha256.clone(),
         ..Input::default()

@@ -5,10 +5,11 @@ use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::args::SelftestArgs;
+use crate::args::{Judge, SelftestArgs};
 use crate::judge::numeric::binomial_at_least;
-use crate::judge::{Policy, Watch};
-use crate::simulate::{ALL, Scenario, Use, Wanted, World, make};
+use crate::judge::{Decision, Policy};
+use crate::observations::Observations;
+use crate::simulate::{ALL, Scenario, Wanted, World, make};
 
 /// One scenario at one size, judged many times.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,24 +30,23 @@ pub struct Cell {
 
 /// Judges one world.
 #[must_use]
-pub fn judge_one(scenario: &Scenario, world: &World, policy: &Policy) -> crate::judge::Decision {
+pub fn judge_one(scenario: &Scenario, world: &World, judge: Judge, policy: &Policy) -> Decision {
     let (header, scrapes) = make(scenario, world);
-    let mut watch = Watch::new(policy.clone(), &header);
-    for scrape in &scrapes {
-        if let Some(decision) = watch.step(scrape) {
-            return decision;
-        }
-    }
-    watch.finish()
+    let seen = Observations {
+        header,
+        scrapes,
+        lost: Vec::new(),
+    };
+    crate::replay::decide(&seen.into(), judge, policy).0
 }
 
 /// Judges a scenario so often, from seeds that follow from `seed`.
 #[must_use]
-pub fn cell(scenario: &Scenario, world: &World, runs: u32, policy: &Policy) -> Cell {
+pub fn cell(scenario: &Scenario, world: &World, args: &SelftestArgs, policy: &Policy) -> Cell {
     let mut cell = Cell::default();
-    for run in 0..runs {
+    for run in 0..args.runs {
         let seed = seed_of(world.seed, scenario.name, world, run);
-        let decision = judge_one(scenario, &World { seed, ..*world }, policy);
+        let decision = judge_one(scenario, &World { seed, ..*world }, args.judge, policy);
         cell.runs += 1;
         match decision.verdict {
             Verdict::Pass | Verdict::Warn => cell.pass += 1,
@@ -126,11 +126,11 @@ fn policy_extension() -> f64 {
 
 /// Judges one cell.
 #[must_use]
-pub fn row(scenario: &Scenario, world: &World, runs: u32, policy: &Policy) -> Row {
+pub fn row(scenario: &Scenario, world: &World, args: &SelftestArgs, policy: &Policy) -> Row {
     Row {
         scenario: *scenario,
         world: *world,
-        cell: cell(scenario, world, runs, policy),
+        cell: cell(scenario, world, args, policy),
     }
 }
 
@@ -279,7 +279,7 @@ fn json_of(row: &Row) -> Value {
     json!({
         "scenario": row.scenario.name,
         "wanted": row.scenario.wanted.as_str(),
-        "used_for": if row.scenario.used_for == Use::Tuning { "tuning" } else { "grading" },
+        "used_for": row.scenario.used_for.as_str(),
         "requests_per_second": row.world.rate,
         "stable_pods": row.world.stable_pods,
         "runs": row.cell.runs,

@@ -83,6 +83,19 @@ fn other_judges_say_what_they_would_have_said() {
 }
 
 #[test]
+fn the_plain_rule_is_shown_beside_the_verdict_and_decides_nothing() {
+    let (_folder, path) = world("errors-1-to-3");
+    let output = run(&["replay", &path, "--legacy-view", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let legacy = &report["details"]["replays"][0]["legacy"];
+    assert_eq!(legacy["verdict"], "pass");
+    let evidence = report["checks"][0]["evidence"].as_array().unwrap();
+    let text = evidence.last().unwrap()["text"].as_str().unwrap();
+    assert!(text.contains("this judge says fail (error_rate)"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_read_is_no_verdict_and_what_is_not_there_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("junk.jsonl");

@@ -140,11 +140,13 @@ pub enum Arrivals {
     Poisson,
 }
 
-/// A stretch of a run. Load goes in a straight line from where it was to `target`.
+/// A stretch of a run. Load goes in a straight line from `from` to `target`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
     /// `ramp`, `hold`, `ramp-down`, or `stage-N`.
     pub name: String,
+    /// Users, or requests a second, at its start.
+    pub from: f64,
     /// Users, or requests a second, at its end.
     pub target: f64,
     /// How long.
@@ -459,6 +461,8 @@ pub struct Generator {
     /// How late requests were handed on for reasons of our own: timers and CPU, not the wait for a
     /// connection.
     pub lateness: Histogram<u64>,
+    /// One request in a hundred may be handed on so late; a generator that is later is saturated.
+    pub lateness_limit: Duration,
     /// Arrivals of the open model that found no free connection and waited.
     pub waited: u64,
     /// How long those waited for a connection.
@@ -486,6 +490,7 @@ impl Default for Generator {
             cpu_seconds: 0.0,
             threads: 1,
             lateness: micros_histogram(),
+            lateness_limit: Duration::from_millis(100),
             waited: 0,
             wait: micros_histogram(),
             dropped: 0,

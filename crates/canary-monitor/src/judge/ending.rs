@@ -166,7 +166,7 @@ impl Watch {
 
     /// The share of the expected looks that were had at the canary and at stable.
     pub(super) fn coverage(&self) -> (f64, f64) {
-        let until = self.at_seconds.max(self.header.duration_seconds);
+        let until = self.at_seconds.max(self.ends_at);
         let expected = (until / self.header.scrape_interval_seconds)
             .floor()
             .max(1.0);

@@ -7,6 +7,7 @@
 //! the judgement at the end, [`power`] what could have been seen. `docs/canary-monitor.md` tells it
 //! on one page.
 
+mod course;
 mod ending;
 pub mod evidence;
 pub mod guards;
@@ -22,6 +23,7 @@ mod watch;
 
 use gs_common::verdict::Verdict;
 
+pub use guards::Cpu;
 pub use policy::Policy;
 pub use reason::Reason;
 pub use view::{SideView, TestView, View};

@@ -1,8 +1,11 @@
 //! Every number that the judge goes by, with its reason. `docs/canary-monitor.md` tells of them.
 
+use serde::{Deserialize, Serialize};
+
 /// The parameters of a judgement. The defaults are the guide's limits and what the simulator of
 /// `selftest` was tuned to; see `docs/canary-monitor.md` for which scenarios those were.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Policy {
     /// From one check to the next, in seconds: the length of a cell of evidence.
     pub check_seconds: f64,

@@ -42,8 +42,23 @@ pub const SHORT_OF_CPU: Reason = "short_of_cpu";
 /// The file holds no observations that can be read.
 pub const UNREADABLE: Reason = "unreadable";
 
+/// The watch ended before its time.
+pub const CUT_SHORT: Reason = "cut_short";
+/// `--deadline` passed.
+pub const DEADLINE: Reason = "deadline";
+/// A person ended the run.
+pub const ABORTED_BY_OPERATOR: Reason = "aborted_by_operator";
+/// Ctrl-C or SIGTERM.
+pub const INTERRUPTED: Reason = gs_common::report::INTERRUPTED;
+/// A command of the pipeline failed or hung.
+pub const HOOK_FAILED: Reason = "hook_failed";
+/// The decision log could not be written.
+pub const LOG_LOST: Reason = "log_lost";
+/// A step of the rollout did not become fit for the next one.
+pub const STEP_HELD: Reason = "step_held";
+
 /// All codes, with what they mean: the page lists them, a test holds it to that.
-pub const ALL: [(Reason, &str); 19] = [
+pub const ALL: [(Reason, &str); 26] = [
     (
         HEALTHY,
         "pass: the limits are shown to hold, and the canary is not shown to be worse than stable",
@@ -104,6 +119,34 @@ pub const ALL: [(Reason, &str); 19] = [
     (
         UNREADABLE,
         "no verdict: the file holds no observations that can be read",
+    ),
+    (
+        CUT_SHORT,
+        "no verdict: the watch ended before its time, and a pass needs all of it",
+    ),
+    (
+        DEADLINE,
+        "no verdict: `--deadline` passed before the watch was over",
+    ),
+    (
+        ABORTED_BY_OPERATOR,
+        "fail: a person ended the run; what the judge computed stays in the report",
+    ),
+    (
+        INTERRUPTED,
+        "ended by Ctrl-C or SIGTERM, exit code 130; no command was run",
+    ),
+    (
+        HOOK_FAILED,
+        "no verdict: a command failed, hung or could not be started, so that what the verdict asks for was not done",
+    ),
+    (
+        LOG_LOST,
+        "no verdict: the canary was fit, but the decision log that was asked for could not be written",
+    ),
+    (
+        STEP_HELD,
+        "no verdict: at the end of a step the canary was not fit for more traffic",
     ),
 ];
 

@@ -97,6 +97,8 @@ pub struct Watch {
     pub(super) streaks: [u32; 4],
     pub(super) looks: Looks,
     pub(super) at_seconds: f64,
+    /// When the watch is over: at first the header's duration.
+    pub(super) ends_at: f64,
     pub(super) decision: Option<Decision>,
 }
 
@@ -161,6 +163,7 @@ impl Watch {
             streaks: [0; 4],
             looks: Looks::default(),
             at_seconds: 0.0,
+            ends_at: header.duration_seconds,
             decision: None,
         };
         watch.forget();
@@ -203,9 +206,8 @@ impl Watch {
             let passed = ((scrape.at_seconds + slack) / self.policy.check_seconds).floor();
             self.next_check = (passed + 1.0) * self.policy.check_seconds;
         }
-        if self.decision.is_none() && scrape.at_seconds + slack >= self.header.duration_seconds {
-            let last = scrape.at_seconds + slack
-                >= self.header.duration_seconds + self.policy.extension_seconds;
+        if self.decision.is_none() && scrape.at_seconds + slack >= self.ends_at {
+            let last = scrape.at_seconds + slack >= self.ends_at + self.policy.extension_seconds;
             self.decision = self.at_end(last);
         }
         self.decision.clone()

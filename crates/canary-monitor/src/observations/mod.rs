@@ -8,6 +8,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use read::scrape_of;
 pub use read::{Observations, ReadError, read, read_header, read_scrape};
 
 /// The schema name of this version of the observations.

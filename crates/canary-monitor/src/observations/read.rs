@@ -139,7 +139,7 @@ pub fn read_scrape(line: &str, header: &Header) -> Result<Scrape, String> {
     scrape_of(value, header)
 }
 
-fn scrape_of(mut value: Value, header: &Header) -> Result<Scrape, String> {
+pub(crate) fn scrape_of(mut value: Value, header: &Header) -> Result<Scrape, String> {
     whole_numbers(&mut value);
     let scrape: Scrape =
         serde_json::from_value(value).map_err(|error| format!("no scrape: {error}"))?;

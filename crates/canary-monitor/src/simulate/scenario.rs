@@ -30,6 +30,20 @@ pub enum Use {
     Tuning,
     /// No parameter was chosen for it; its results were in sight, so it is no blind test.
     Grading,
+    /// Written after the parameters were fixed, with sizes of its own, and no parameter was touched since.
+    Fresh,
+}
+
+impl Use {
+    /// The word in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tuning => "tuning",
+            Self::Grading => "grading",
+            Self::Fresh => "fresh",
+        }
+    }
 }
 
 /// Errors or slowness that come and go: lengths are exponential.
@@ -107,6 +121,13 @@ const fn passing(name: &'static str) -> Scenario {
     Scenario { name, ..HEALTHY }
 }
 
+const fn fresh(scenario: Scenario) -> Scenario {
+    Scenario {
+        used_for: Use::Fresh,
+        ..scenario
+    }
+}
+
 const fn graded(scenario: Scenario) -> Scenario {
     Scenario {
         used_for: Use::Grading,
@@ -114,8 +135,8 @@ const fn graded(scenario: Scenario) -> Scenario {
     }
 }
 
-/// All scenarios: first those that the judge was tuned on, then those that grade it.
-pub const ALL: [Scenario; 26] = [
+/// All scenarios: first those that the judge was tuned on, then those that grade it, then the fresh ones.
+pub const ALL: [Scenario; 41] = [
     HEALTHY,
     Scenario {
         shared_bursts: Some(Bursts {
@@ -251,6 +272,91 @@ pub const ALL: [Scenario; 26] = [
         error_share: 0.02,
         canary_errors: Some((0.0, 0.09)),
         ..failing("graded-errors-over-limit")
+    }),
+    fresh(Scenario {
+        error_share: 0.0002,
+        sigma: 0.9,
+        p95_seconds: 0.6,
+        ..passing("fresh-healthy")
+    }),
+    fresh(Scenario {
+        sigma: 0.4,
+        p95_seconds: 0.45,
+        canary_latency: Some((0.0, 1.05)),
+        ..passing("fresh-latency-5-percent")
+    }),
+    fresh(Scenario {
+        cold_start: Some((85.0, 4.0)),
+        ..passing("fresh-cold-start")
+    }),
+    fresh(Scenario {
+        shared_bursts: Some(Bursts {
+            on_seconds: 90.0,
+            off_seconds: 420.0,
+            error_share: 0.12,
+            latency_factor: 1.5,
+        }),
+        ..passing("fresh-shared-bursts")
+    }),
+    fresh(Scenario {
+        pod_bursts: Some(Bursts {
+            on_seconds: 90.0,
+            off_seconds: 900.0,
+            error_share: 0.06,
+            latency_factor: 1.0,
+        }),
+        ..passing("fresh-pod-bursts")
+    }),
+    fresh(Scenario {
+        pod_bursts: Some(Bursts {
+            on_seconds: 100.0,
+            off_seconds: 700.0,
+            error_share: 0.001,
+            latency_factor: 2.0,
+        }),
+        ..passing("fresh-slow-pod-bursts")
+    }),
+    fresh(Scenario {
+        error_share: 0.0005,
+        canary_errors: Some((0.0, 0.012)),
+        ..failing("fresh-errors-0.05-to-1.2")
+    }),
+    fresh(Scenario {
+        error_share: 0.003,
+        canary_errors: Some((0.0, 0.02)),
+        ..failing("fresh-errors-0.3-to-2")
+    }),
+    fresh(Scenario {
+        error_share: 0.008,
+        canary_errors: Some((0.0, 0.028)),
+        ..failing("fresh-errors-0.8-to-2.8")
+    }),
+    fresh(Scenario {
+        canary_errors: Some((480.0, 0.06)),
+        ..failing("fresh-error-step")
+    }),
+    fresh(Scenario {
+        sigma: 0.5,
+        canary_latency: Some((0.0, 1.7)),
+        ..failing("fresh-latency-1.7")
+    }),
+    fresh(Scenario {
+        p95_seconds: 0.5,
+        canary_latency: Some((300.0, 2.2)),
+        ..failing("fresh-latency-step")
+    }),
+    fresh(Scenario {
+        leak_mib_per_minute: 10.0,
+        ..failing("fresh-leak")
+    }),
+    fresh(Scenario {
+        crash_loop: Some((100.0, 20.0)),
+        ..failing("fresh-crash-loop")
+    }),
+    fresh(Scenario {
+        error_share: 0.01,
+        canary_errors: Some((120.0, 0.4)),
+        ..failing("fresh-catastrophe")
     }),
 ];
 

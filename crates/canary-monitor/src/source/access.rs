@@ -66,10 +66,7 @@ impl Held {
             Self::File(path) => {
                 let secret = read_secret(path).map_err(|why| SourceError {
                     what: format!("`{}` holds no secret: {why}", path.display()),
-                    hint: Some(
-                        "check the file that --bearer-file or --basic-password-file names"
-                            .to_owned(),
-                    ),
+                    hint: Some("is the file still there, and may it be read?".to_owned()),
                 })?;
                 redactor
                     .add(&path.display().to_string(), secret.expose())

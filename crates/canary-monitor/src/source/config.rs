@@ -100,14 +100,14 @@ pub struct MetricConfig {
 pub struct KubernetesConfig {
     /// Kubeconfig files in the order of their weight; empty inside of a cluster.
     pub files: Vec<PathBuf>,
-    /// They were named, and not merely looked for.
-    pub named: bool,
     /// The context, where that was said.
     pub context: Option<String>,
     /// The namespace, where that was said.
     pub namespace: Option<String>,
     /// Labels of the pods.
     pub selector: Option<String>,
+    /// Where a pod finds its service account.
+    pub service_account: PathBuf,
     /// `KUBERNETES_SERVICE_HOST` and `..._PORT`, inside of a cluster.
     pub in_cluster: Option<(String, String)>,
 }
@@ -435,13 +435,13 @@ fn kubernetes(
         return Ok(None);
     }
     let set_to = |name: &str| variables.get(name).filter(|value| !value.is_empty());
-    let (files, named) = match (&typed, set_to("KUBECONFIG")) {
-        (Some(file), _) => (vec![file.clone()], true),
-        (None, Some(list)) => (std::env::split_paths(list).collect(), true),
+    let files = match (&typed, set_to("KUBECONFIG")) {
+        (Some(file), _) => vec![file.clone()],
+        (None, Some(list)) => std::env::split_paths(list).collect(),
         (None, None) => {
             let home = set_to("HOME").map(|home| Path::new(home).join(".kube/config"));
             let found = home.filter(|file| file.is_file());
-            (found.into_iter().collect(), false)
+            found.into_iter().collect()
         }
     };
     for file in files.iter().filter(|_| typed.is_some()) {
@@ -462,7 +462,7 @@ fn kubernetes(
     }
     Ok(Some(KubernetesConfig {
         files,
-        named,
+        service_account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
         context,
         namespace,
         selector,

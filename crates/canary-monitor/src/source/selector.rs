@@ -181,7 +181,19 @@ impl Selector {
 
 /// A regular expression that matches exactly these texts.
 pub(super) fn alternatives<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let escaped: Vec<String> = texts.into_iter().map(regex::escape).collect();
+    let escaped: Vec<String> = texts
+        .into_iter()
+        .map(|text| {
+            let mut escaped = String::new();
+            for letter in text.chars() {
+                if "\\.+*?()|[]{}^$".contains(letter) {
+                    escaped.push('\\');
+                }
+                escaped.push(letter);
+            }
+            escaped
+        })
+        .collect();
     escaped.join("|")
 }
 

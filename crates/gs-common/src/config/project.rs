@@ -61,7 +61,14 @@ impl Project {
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let source = read_text(path, LARGEST)?;
+        Self::of_text(path, read_text(path, LARGEST)?)
+    }
+
+    /// The same of a text that was read elsewhere, such as the file as the base of a change has it.
+    ///
+    /// # Errors
+    /// It is no TOML, or has a key that does not exist.
+    pub fn of_text(path: &Path, source: String) -> Result<Self, ConfigError> {
         let mut project = Self {
             path: Some(path.to_owned()),
             source,

@@ -94,6 +94,27 @@ impl Redactor {
         Ok(Added::Hidden)
     }
 
+    /// Hides many at once, in one step instead of one for each. What is too short to be hidden is left
+    /// out, and counted.
+    pub fn add_all<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) -> usize {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before: std::collections::BTreeSet<String> =
+            known.secrets.iter().cloned().collect();
+        let mut short = 0;
+        for secret in secrets {
+            if secret.chars().count() < SHORTEST {
+                short += 1;
+            } else if before.insert(secret.to_owned()) {
+                known.secrets.push(secret.to_owned());
+                known.needles.extend(variants::of(secret));
+            }
+        }
+        known.needles.sort();
+        known.needles.dedup();
+        known.search = AhoCorasick::new(&known.needles).ok();
+        short
+    }
+
     /// The secrets themselves, for the masks that a CI system wants to be told.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
@@ -245,6 +266,18 @@ mod tests {
         );
         assert_eq!(redactor.add("EMPTY", ""), Ok(Added::Empty));
         assert_eq!(redactor.text("123"), "123");
+    }
+
+    #[test]
+    fn many_at_once_are_hidden_like_one_by_one() {
+        let redactor = Redactor::new();
+        assert_eq!(
+            redactor.add_all(["token-one", "abc", "token-two", "token-one"]),
+            1
+        );
+        assert_eq!(redactor.text("token-one token-two abc"), "*** *** abc");
+        assert_eq!(redactor.secrets().len(), 2);
+        assert_eq!(Redactor::new().add_all([]), 0);
     }
 
     #[test]

@@ -1,0 +1,331 @@
+//! One connection and one request over it, timed. The user's own task drives an HTTP/1.1 connection, so
+//! that a request costs no switch to another task.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use gs_common::http::{Client, Failure, FailureKind, Limits, Stream};
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use url::Url;
+
+use crate::result::ErrorKind;
+
+/// Opens connections to the target, and counts them.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    client: Client,
+    url: Url,
+    http1: bool,
+    limits: Limits,
+    opened: AtomicU64,
+    alive: Arc<Alive>,
+}
+
+/// Connections that are open now, and the most that were.
+#[derive(Debug, Default)]
+pub(crate) struct Alive {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+/// Counts a connection for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Guard(Arc<Alive>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Dialer {
+    pub(crate) fn new(client: Client, url: Url, http1: bool, limits: Limits) -> Self {
+        Self {
+            client,
+            url,
+            http1,
+            limits,
+            opened: AtomicU64::new(0),
+            alive: Arc::default(),
+        }
+    }
+
+    /// Opened so far, and the most at the same time.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (
+            self.opened.load(Ordering::Relaxed),
+            self.alive.most.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    fn guard(&self) -> Guard {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let now = self.alive.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.alive.most.fetch_max(now, Ordering::Relaxed);
+        Guard(Arc::clone(&self.alive))
+    }
+
+    /// Opens a stream for a WebSocket.
+    pub(crate) async fn stream(&self) -> Result<(Stream, Guard, Duration), Broken> {
+        let (stream, _, phases) = self
+            .client
+            .open(&self.url, self.limits)
+            .await
+            .map_err(|failure| Broken::dialling(&failure))?;
+        Ok((stream, self.guard(), phases.total))
+    }
+
+    /// Opens a connection that speaks HTTP.
+    pub(crate) async fn link(&self) -> Result<(Link, Duration), Broken> {
+        let (stream, connection, phases) = self
+            .client
+            .open_for(&self.url, self.limits, self.http1)
+            .await
+            .map_err(|failure| Broken::dialling(&failure))?;
+        let guard = self.guard();
+        let h2 = connection.tls.as_ref().and_then(|tls| tls.alpn.as_deref()) == Some("h2");
+        let io = TokioIo::new(stream);
+        let began = |error: hyper::Error| Broken {
+            kind: kind_of(FailureKind::of_head(&error)),
+            message: format!("HTTP did not begin: {error}"),
+        };
+        let spoken = if h2 {
+            let (sender, driver) = http2::handshake(TokioExecutor::new(), io)
+                .await
+                .map_err(began)?;
+            // It answers the server's pings while the user thinks, so it needs a task of its own; the
+            // task ends with the sender.
+            drop(tokio::spawn(driver));
+            Spoken::Http2(sender)
+        } else {
+            let (sender, driver) = http1::handshake(io).await.map_err(began)?;
+            Spoken::Http1(Box::new(Http1 {
+                sender,
+                driver: Some(driver),
+            }))
+        };
+        Ok((
+            Link {
+                spoken,
+                used: false,
+                _guard: guard,
+            },
+            phases.total,
+        ))
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    spoken: Spoken,
+    used: bool,
+    _guard: Guard,
+}
+
+#[derive(Debug)]
+enum Spoken {
+    Http1(Box<Http1>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+#[derive(Debug)]
+struct Http1 {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// Gone once it is over: only then does the sender learn that nobody will take its requests.
+    driver: Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) first_byte: Duration,
+    pub(crate) ended: Instant,
+}
+
+/// What broke on the way.
+#[derive(Clone, Debug)]
+pub(crate) struct Broken {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+}
+
+/// A request that got no whole answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) broken: Broken,
+    /// Not one byte of an answer had come, over a connection that had been used before: the server may
+    /// have closed it just then, which is nobody's fault.
+    pub(crate) stale: bool,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) status: Option<StatusCode>,
+}
+
+impl Broken {
+    fn dialling(failure: &Failure) -> Self {
+        Self {
+            kind: kind_of(failure.kind),
+            message: failure.message.clone(),
+        }
+    }
+}
+
+/// From what the client says to what is counted.
+pub(crate) fn kind_of(kind: FailureKind) -> ErrorKind {
+    match kind {
+        FailureKind::NameNotResolved | FailureKind::NoRoute | FailureKind::Proxy => {
+            ErrorKind::Unreachable
+        }
+        FailureKind::Local => ErrorKind::Local,
+        FailureKind::Refused => ErrorKind::Refused,
+        FailureKind::Reset => ErrorKind::Reset,
+        FailureKind::Closed => ErrorKind::Closed,
+        FailureKind::ConnectTimeout => ErrorKind::ConnectTimeout,
+        FailureKind::Timeout => ErrorKind::Timeout,
+        FailureKind::Tls => ErrorKind::Tls,
+        FailureKind::Malformed => ErrorKind::Malformed,
+        FailureKind::Truncated | FailureKind::BadEncoding => ErrorKind::Truncated,
+        FailureKind::TooLarge => ErrorKind::TooLarge,
+    }
+}
+
+impl Link {
+    /// Whether it speaks HTTP/2, which wants whole URLs.
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self.spoken, Spoken::Http2(_))
+    }
+
+    /// Whether another request can be sent. Notices a connection that the server closed meanwhile.
+    pub(crate) async fn ready(&mut self) -> bool {
+        match &mut self.spoken {
+            Spoken::Http1(http1) => {
+                let Http1 { sender, driver } = http1.as_mut();
+                drive(driver, sender.ready()).await.is_ok()
+            }
+            Spoken::Http2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    /// Sends a request and reads the whole answer, at most `largest` bytes of body.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+        sent: Instant,
+        largest: usize,
+    ) -> Result<Answer, Unanswered> {
+        let reused = std::mem::replace(&mut self.used, true);
+        match &mut self.spoken {
+            Spoken::Http1(http1) => {
+                let Http1 { sender, driver } = http1.as_mut();
+                let work = answer(sender.send_request(request), sent, largest, reused);
+                drive(driver, work).await
+            }
+            Spoken::Http2(sender) => {
+                answer(sender.send_request(request), sent, largest, reused).await
+            }
+        }
+    }
+}
+
+async fn answer(
+    response: impl Future<Output = hyper::Result<http::Response<hyper::body::Incoming>>>,
+    sent: Instant,
+    largest: usize,
+    reused: bool,
+) -> Result<Answer, Unanswered> {
+    let response = response.await.map_err(|error| {
+        let kind = kind_of(FailureKind::of_head(&error));
+        Unanswered {
+            stale: reused && matches!(kind, ErrorKind::Closed | ErrorKind::Reset),
+            broken: Broken {
+                kind,
+                message: format!("no answer: {error}"),
+            },
+            first_byte: None,
+            status: None,
+        }
+    })?;
+    let first_byte = sent.elapsed();
+    let (head, mut incoming) = response.into_parts();
+    let fail = |kind, message: String| Unanswered {
+        broken: Broken { kind, message },
+        stale: false,
+        first_byte: Some(first_byte),
+        status: Some(head.status),
+    };
+    let mut body = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| {
+            fail(
+                kind_of(FailureKind::of_body(&error)),
+                format!("the body broke off: {error}"),
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if body.len() + more.len() + data.len() > largest {
+            return Err(fail(
+                ErrorKind::TooLarge,
+                format!("the body is larger than {largest} bytes"),
+            ));
+        }
+        // Most bodies come in one piece, which is not copied.
+        if body.is_empty() && more.is_empty() {
+            body = data;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&std::mem::take(&mut body));
+            }
+            more.extend_from_slice(&data);
+        }
+    }
+    if !more.is_empty() {
+        body = more.freeze();
+    }
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+        first_byte,
+        ended: Instant::now(),
+    })
+}
+
+/// Polls a connection and the work that waits for it together.
+async fn drive<F: Future>(
+    driver: &mut Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
+    work: F,
+) -> F::Output {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(done);
+        }
+        if driver
+            .as_mut()
+            .is_some_and(|driver| Pin::new(driver).poll(context).is_ready())
+        {
+            *driver = None;
+        }
+        // What the connection has just got may be what the work waits for.
+        work.as_mut().poll(context)
+    })
+    .await
+}

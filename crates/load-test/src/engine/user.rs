@@ -1,0 +1,371 @@
+//! A simulated user, and one request of it from its due time to its record.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{COOKIE, HOST, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, Uri};
+use http_body_util::Full;
+use tokio::time::timeout_at;
+
+use super::recorder::{Done, Failed, Key, Open};
+use super::sender::{Answer, Broken, Link, Unanswered};
+use super::websocket::Held;
+use super::world::World;
+use crate::persona::Step;
+use crate::persona::template::{Draw, Missing};
+use crate::result::ErrorKind;
+
+/// A simulated user: who it is, what it knows, and its connection.
+#[derive(Debug)]
+pub(crate) struct User {
+    /// Its number, from 0.
+    pub(crate) number: u64,
+    /// Index of its persona.
+    pub(crate) persona: usize,
+    /// Its own stream of draws.
+    pub(crate) random: fastrand::Rng,
+    /// Saved values by slot.
+    pub(crate) saved: Vec<Option<String>>,
+    /// It has done its start.
+    pub(crate) entered: bool,
+    /// When it goes on.
+    pub(crate) next: Instant,
+    /// The channel that it holds.
+    pub(crate) held: Option<Box<Held>>,
+    cookies: Vec<(String, String)>,
+    link: Option<Link>,
+}
+
+/// A seed for one of many streams (SplitMix64's mixing, Steele et al. 2014).
+pub(crate) fn mixed(seed: u64, number: u64) -> u64 {
+    let mut z = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// What is to be sent.
+struct Message {
+    target: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl User {
+    pub(crate) fn new(world: &World, number: u64, persona: usize) -> Self {
+        Self {
+            number,
+            persona,
+            random: fastrand::Rng::with_seed(mixed(world.plan.seed, number)),
+            saved: vec![None; world.plan.personas.slots.len()],
+            entered: false,
+            next: Instant::now(),
+            held: None,
+            cookies: Vec::new(),
+            link: None,
+        }
+    }
+
+    /// A pause between the two ends.
+    pub(crate) fn pause(&mut self, (min, max): (Duration, Duration)) -> Duration {
+        if max <= min {
+            return min;
+        }
+        min + (max - min).mul_f64(self.random.f64())
+    }
+
+    /// Sends one request that was due at `due`, and records it. `false` where it went wrong.
+    pub(crate) async fn step(&mut self, world: &World, step: &Step, due: Instant) -> bool {
+        let trace = world.trace();
+        let key = world.recorder(self.number).begin(Open {
+            persona: self.persona,
+            endpoint: step.endpoint,
+            due,
+            trace,
+        });
+        let done = self.attempt(world, step, trace).await;
+        let good = done.error.is_none();
+        self.end(world, key, done);
+        good
+    }
+
+    fn end(&self, world: &World, key: Key, done: Done) {
+        world.recorder(self.number).end(key, done);
+    }
+
+    pub(super) async fn attempt(&mut self, world: &World, step: &Step, trace: u128) -> Done {
+        let message = match self.message(step) {
+            Ok(message) => message,
+            Err(why) => {
+                return failed(ErrorKind::Unset, why, step.method.as_str(), &[]);
+            }
+        };
+        let mut connect = None;
+        let mut retry = true;
+        loop {
+            let mut link = match self.link.take() {
+                Some(mut link) => {
+                    if link.ready().await {
+                        link
+                    } else {
+                        continue;
+                    }
+                }
+                None => match world.dialer.link().await {
+                    Ok((link, took)) => {
+                        connect = Some(took);
+                        link
+                    }
+                    Err(Broken { kind, message: why }) => {
+                        return failed(kind, why, &shown(step, &message), &[]);
+                    }
+                },
+            };
+            let request = match self.request(world, step, &message, trace, link.is_http2()) {
+                Ok(request) => request,
+                Err(why) => return failed(ErrorKind::Unset, why, &shown(step, &message), &[]),
+            };
+            let sent = Instant::now();
+            let until = sent + world.plan.timeout;
+            let work = link.exchange(request, sent, world.plan.max_body);
+            match timeout_at(until.into(), work).await {
+                Ok(Ok(answer)) => {
+                    if world.plan.keep_alive {
+                        self.link = Some(link);
+                    }
+                    return self.judge(step, &message, answer, sent, connect);
+                }
+                Ok(Err(Unanswered { stale: true, .. })) if retry && repeatable(&step.method) => {
+                    retry = false;
+                    world.recorder(self.number).retried += 1;
+                }
+                Ok(Err(unanswered)) => {
+                    let Broken { kind, message: why } = unanswered.broken;
+                    return Done {
+                        sent: Some(sent),
+                        first_byte: unanswered.first_byte,
+                        status: unanswered.status.map(|status| status.as_u16()),
+                        connect,
+                        ..failed(kind, why, &shown(step, &message), &[])
+                    };
+                }
+                Err(_) => {
+                    let allowed = gs_common::units::show_duration(world.plan.timeout);
+                    return Done {
+                        sent: Some(sent),
+                        connect,
+                        ..failed(
+                            ErrorKind::Timeout,
+                            format!("no whole answer within {allowed}"),
+                            &shown(step, &message),
+                            &[],
+                        )
+                    };
+                }
+            }
+        }
+    }
+
+    /// Fills the templates.
+    fn message(&mut self, step: &Step) -> Result<Message, String> {
+        let mut draw = Draw {
+            random: &mut self.random,
+            user: self.number,
+            saved: &self.saved,
+        };
+        let missing = |Missing(_)| "an earlier step did not give a value".to_owned();
+        let mut target = String::new();
+        step.target.fill(&mut draw, &mut target).map_err(missing)?;
+        let mut headers = Vec::with_capacity(step.headers.len());
+        for (name, template) in &step.headers {
+            let mut value = String::new();
+            template.fill(&mut draw, &mut value).map_err(missing)?;
+            let value = HeaderValue::try_from(value).map_err(|_| {
+                format!("the value of `{name}` has a character that a header cannot hold")
+            })?;
+            headers.push((name.clone(), value));
+        }
+        let mut body = String::new();
+        if let Some(template) = &step.body {
+            template.fill(&mut draw, &mut body).map_err(missing)?;
+        }
+        Ok(Message {
+            target,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    fn request(
+        &self,
+        world: &World,
+        step: &Step,
+        message: &Message,
+        trace: u128,
+        http2: bool,
+    ) -> Result<http::Request<Full<Bytes>>, String> {
+        let uri = if http2 {
+            format!("{}{}", world.origin, message.target).parse::<Uri>()
+        } else {
+            message.target.parse::<Uri>()
+        }
+        .map_err(|error| format!("`{}` is no request target: {error}", message.target))?;
+        let mut request = http::Request::new(Full::new(message.body.clone()));
+        *request.method_mut() = step.method.clone();
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.clone_from(&world.headers);
+        if http2 {
+            headers.remove(HOST);
+        }
+        for (name, value) in &message.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        if let Ok(value) = HeaderValue::try_from(traceparent(trace)) {
+            headers.insert(HeaderName::from_static("traceparent"), value);
+        }
+        if !self.cookies.is_empty() {
+            let mut text = String::new();
+            for (name, value) in &self.cookies {
+                let separator = if text.is_empty() { "" } else { "; " };
+                let _ = write!(text, "{separator}{name}={value}");
+            }
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(COOKIE, value);
+            }
+        }
+        if !world.plan.keep_alive && !http2 {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(request)
+    }
+
+    /// Looks at a whole answer.
+    fn judge(
+        &mut self,
+        step: &Step,
+        message: &Message,
+        answer: Answer,
+        sent: Instant,
+        connect: Option<Duration>,
+    ) -> Done {
+        self.take_cookies(&answer);
+        let expect = &step.expect;
+        let mut checks = None;
+        let error = if !expect.status_is_good(answer.status) {
+            Some((ErrorKind::Status, format!("status {}", answer.status)))
+        } else {
+            let mut outcome = Ok(());
+            if expect.looks_at_body() {
+                outcome = expect.body(&answer.headers, &answer.body);
+                checks = Some(outcome.is_ok());
+            }
+            for save in &step.save {
+                let found = save.from.find(&answer.headers, &answer.body);
+                if found.is_none() && outcome.is_ok() {
+                    outcome = Err("a value that is to be saved is not in the answer".to_owned());
+                    checks = Some(false);
+                }
+                self.saved[save.slot] = found;
+            }
+            outcome.err().map(|why| (ErrorKind::Check, why))
+        };
+        Done {
+            sent: Some(sent),
+            ended: answer.ended,
+            first_byte: Some(answer.first_byte),
+            connect,
+            status: Some(answer.status.as_u16()),
+            body_bytes: answer.body.len() as u64,
+            checks,
+            error: error.map(|(kind, message_text)| Failed {
+                kind,
+                message: message_text,
+                request: shown(step, message),
+                body: answer.body[..answer.body.len().min(2048)].to_vec(),
+            }),
+        }
+    }
+
+    /// Keeps cookies by name for the one host that there is; a lifetime of zero or an empty value takes
+    /// one away (RFC 6265, section 5.3, without paths and domains).
+    fn take_cookies(&mut self, answer: &Answer) {
+        for header in answer.headers.get_all(SET_COOKIE) {
+            let Ok(text) = header.to_str() else { continue };
+            let mut parts = text.split(';');
+            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
+            let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+            let expired = parts.any(|part| {
+                part.trim()
+                    .to_ascii_lowercase()
+                    .strip_prefix("max-age=")
+                    .is_some_and(|age| age.parse::<i64>().is_ok_and(|age| age <= 0))
+            });
+            self.cookies.retain(|(other, _)| *other != name);
+            if !expired && !value.is_empty() {
+                self.cookies.push((name, value));
+            }
+        }
+    }
+}
+
+/// Repeating it is harmless (RFC 9110, section 9.2.2).
+fn repeatable(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+fn shown(step: &Step, message: &Message) -> String {
+    format!("{} {}", step.method, message.target)
+}
+
+/// W3C Trace Context, level 1: version, trace, span, sampled. The span has the trace's low half, which
+/// counts up from 0, plus one: a span of zeros is not allowed.
+fn traceparent(trace: u128) -> String {
+    let span = (trace as u64).wrapping_add(1).max(1);
+    format!("00-{trace:032x}-{span:016x}-01")
+}
+
+/// A request that went wrong before an answer came.
+pub(crate) fn failed(kind: ErrorKind, message: String, request: &str, body: &[u8]) -> Done {
+    Done {
+        sent: None,
+        ended: Instant::now(),
+        first_byte: None,
+        connect: None,
+        status: None,
+        body_bytes: 0,
+        checks: None,
+        error: Some(Failed {
+            kind,
+            message,
+            request: request.to_owned(),
+            body: body.to_vec(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_draws_differ_and_repeat() {
+        let seeds: std::collections::BTreeSet<u64> = (0..1000).map(|user| mixed(7, user)).collect();
+        assert_eq!(seeds.len(), 1000);
+        assert_eq!(mixed(7, 3), mixed(7, 3));
+        assert_ne!(mixed(7, 3), mixed(8, 3));
+    }
+
+    #[test]
+    fn a_traceparent_is_well_formed() {
+        let text = traceparent(1 << 64);
+        assert_eq!(
+            text,
+            "00-00000000000000010000000000000000-0000000000000001-01"
+        );
+    }
+}

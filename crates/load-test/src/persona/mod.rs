@@ -1,0 +1,15 @@
+//! Who uses the service, and how: the persona file.
+//!
+//! [`read`](read::read) makes [`Personas`] of a file; [`template`] are texts with drawn values in them,
+//! [`expect`] says what a good answer is.
+
+pub mod expect;
+mod model;
+pub mod read;
+#[cfg(test)]
+mod schema;
+pub mod template;
+#[cfg(test)]
+mod tests;
+
+pub use model::{Persona, Personas, Step, Task, WebSocket};

@@ -1,0 +1,163 @@
+//! `doctor`: is everything there that a scan needs, in which version, and what to type where it is not?
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use gs_common::report::{Check, Quantity, Report, SCHEMA, Subject, Tool};
+use gs_common::verdict::Verdict;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::config::{Config, TOOL};
+use crate::engine::{self, Kind, Setup};
+use crate::repo::Git;
+
+/// The oldest git that can show what a merge commit alone adds.
+const REMERGE_SINCE: (u32, u32) = (2, 35);
+
+/// Looks.
+pub(crate) async fn examine(
+    config: &Config,
+    variables: &BTreeMap<String, String>,
+    folder: &Path,
+) -> Report {
+    let started_at = Timestamp::now();
+    let git = Git::new(folder, variables, config.deadline);
+    let mut checks = vec![examine_git(&git).await];
+    let mut engines = Vec::new();
+    let mut next = Vec::new();
+    let setup = Setup {
+        folder,
+        git: &git,
+        ends_at: Instant::now() + config.deadline,
+        verify: false,
+        gitleaks_config: None,
+        inline_allow: false,
+        is_shared: false,
+    };
+    for one in &config.engines {
+        let path = variables.get("PATH").map(String::as_str);
+        let found = engine::find(&one.program, path);
+        let version = match &found {
+            Some(_) => one.version(&setup).await,
+            None => None,
+        };
+        let may_be_missing = config.allow_missing.contains(&one.kind);
+        let name = one.kind.as_str();
+        let mut check = check(name, &format!("engine {name}"));
+        check.observed = version.clone().map(Quantity::bare);
+        check.expected = Some(wanted(one.kind).to_owned());
+        match (&found, &version) {
+            (None, _) => {
+                check.verdict = if may_be_missing {
+                    Verdict::Warn
+                } else {
+                    Verdict::Inconclusive
+                };
+                check.reason = Some("missing".to_owned());
+                check.message = Some(format!("there is no program `{}`", one.program.display()));
+                check.reproduce = Some(one.kind.install().to_owned());
+                next.push(format!("get {name}: {}", one.kind.install()));
+            }
+            (Some(path), None) => {
+                check.verdict = Verdict::Inconclusive;
+                check.reason = Some("crashed".to_owned());
+                check.message = Some(format!("`{}` does not say its version", path.display()));
+                next.push(format!("run `{} --version` to see why", path.display()));
+            }
+            (Some(path), Some(_)) => check.message = Some(path.display().to_string()),
+        }
+        engines.push(json!({
+            "name": name,
+            "program": found.map(|path| path.display().to_string()),
+            "version": version,
+            "outcome": check.reason.as_deref().unwrap_or("complete"),
+        }));
+        checks.push(check);
+    }
+    let verdict = Verdict::over(checks.iter().map(|check| check.verdict));
+    let worst = checks.iter().find(|check| check.verdict == verdict);
+    let reason = match verdict {
+        Verdict::Pass => "healthy".to_owned(),
+        Verdict::Warn => crate::judge::reason::ENGINE_MISSING.to_owned(),
+        _ => worst
+            .and_then(|check| check.reason.clone())
+            .unwrap_or_else(|| "missing".to_owned()),
+    };
+    let there = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Pass)
+        .count();
+    let mut details = serde_json::Map::new();
+    details.insert("engines".to_owned(), engines.into());
+    Report {
+        schema: SCHEMA.to_owned(),
+        tool: Tool {
+            name: TOOL.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        subject: Subject {
+            kind: "machine".to_owned(),
+            name: "engines".to_owned(),
+            commit: None,
+        },
+        started_at,
+        ended_at: Timestamp::now(),
+        verdict,
+        reason,
+        summary: format!(
+            "{there} of {} programs that a scan needs are there",
+            checks.len()
+        ),
+        next,
+        checks,
+        findings: Vec::new(),
+        inputs: Vec::new(),
+        not_covered: Vec::new(),
+        series: Vec::new(),
+        details,
+    }
+}
+
+fn wanted(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Gitleaks => "8.19 or later (tested with 8.30.1)",
+        Kind::TruffleHog => "3.60 or later (tested with 3.97.0)",
+        Kind::Kingfisher => "2.x (tested with 2.14.0)",
+    }
+}
+
+async fn examine_git(git: &Git) -> Check {
+    let mut check = check("git", "git");
+    check.expected = Some(format!("{}.{} or later", REMERGE_SINCE.0, REMERGE_SINCE.1));
+    match git.line(&["--version"]).await {
+        Ok(said) => {
+            let version = said.replace("git version ", "");
+            let mut numbers = version
+                .split('.')
+                .map(|number| number.parse::<u32>().unwrap_or(0));
+            let version_of = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+            if version_of < REMERGE_SINCE {
+                check.verdict = Verdict::Warn;
+                check.reason = Some("old".to_owned());
+                check.message = Some(
+                    "merge commits are compared with each parent, which shows more than they add"
+                        .to_owned(),
+                );
+            }
+            check.observed = Some(Quantity::bare(version));
+        }
+        Err(error) => {
+            check.verdict = Verdict::Inconclusive;
+            check.reason = Some("git_missing".to_owned());
+            check.message = Some(error.to_string());
+            check.reproduce = Some("apt-get install git".to_owned());
+        }
+    }
+    check
+}
+
+fn check(id: &str, title: &str) -> Check {
+    crate::summary::empty_check(id, title)
+}
