@@ -123,8 +123,13 @@ fn about_row(out: &mut String, row: &Row) {
         .map(|version| format!(", version {version}"))
         .unwrap_or_default();
     let _ = writeln!(out, "    {} {}{version}{place}", row.id, row.severity);
+    let mut said: Vec<String> = Vec::new();
     for rating in &row.ratings {
-        let _ = writeln!(out, "      {}", rating_words(rating));
+        let words = rating_words(rating);
+        if !said.contains(&words) {
+            let _ = writeln!(out, "      {words}");
+            said.push(words);
+        }
     }
     if let Some(suppressed) = &row.suppressed {
         let reason = suppressed.reason.as_deref().unwrap_or("no reason given");

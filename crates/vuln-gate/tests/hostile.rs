@@ -101,7 +101,7 @@ fn refused(text: impl Into<Vec<u8>>, part: &str) {
 
 #[test]
 fn depth_size_and_repetition_have_limits() {
-    refused("[".repeat(100_000), "no scanner");
+    refused("[".repeat(100_000), "nested deeper");
     refused(
         format!("{{\"SchemaVersion\": 2, \"x\": {}", "[".repeat(100_000)),
         "nested deeper",

@@ -11,6 +11,9 @@ use crate::judge::{self, Doubt, reason};
 use crate::model::Class;
 use crate::run::Judged;
 
+/// Doubts about one input that are listed; a scanner may skip hundreds of packages.
+const MOST_EVIDENCE: usize = 50;
+
 fn plain_check(id: String, title: String) -> Check {
     Check {
         id,
@@ -49,7 +52,6 @@ pub(super) fn checks(config: &Config, judged: &Judged, tally: &Tally) -> Vec<Che
                 input.format
             ),
         );
-        check.target = Some(input.path.clone());
         check.observed = Some(Quantity::bare(input.outcome.as_str()));
         check.expected = Some("clean or findings".to_owned());
         let mine: Vec<&Doubt> = judged
@@ -132,7 +134,7 @@ fn class_check(config: &Config, tally: &Tally, class: Class) -> Option<Check> {
     });
     let mut check = plain_check(
         format!("gate:{class}"),
-        format!("findings of class {class}"),
+        format!("no finding of class {class} blocks"),
     );
     let blocking = tally.blocking.get(&class).copied().unwrap_or(0);
     let warning = tally.warning.get(&class).copied().unwrap_or(0);
@@ -174,12 +176,15 @@ fn doubt(check: &mut Check, doubts: &[&Doubt]) {
     } else {
         first.words.clone()
     });
-    check.evidence = doubts
-        .iter()
-        .take(50)
-        .map(|doubt| gs_common::report::Evidence {
-            label: doubt.code.to_owned(),
-            text: doubt.words.clone(),
-        })
-        .collect();
+    // One alone is the message.
+    if doubts.len() > 1 {
+        check.evidence = doubts
+            .iter()
+            .take(MOST_EVIDENCE)
+            .map(|doubt| gs_common::report::Evidence {
+                label: doubt.code.to_owned(),
+                text: doubt.words.clone(),
+            })
+            .collect();
+    }
 }
