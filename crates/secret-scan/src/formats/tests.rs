@@ -192,7 +192,26 @@ proptest! {
 
     #[test]
     fn no_log_makes_it_panic(text in "[ -~\n]{0,300}") {
-        let _ = log::read(&text);
-        let _ = log::split(&text);
+        let (rest, split) = log::split(&text);
+        prop_assert_eq!(log::read(&text), split);
+        prop_assert!(rest.len() <= text.len() + 1);
+    }
+
+    /// What is read of a bent report is joined without losing a row.
+    #[test]
+    fn bent_reports_are_joined_whole(
+        edits in prop::collection::vec((0..TRUFFLEHOG.len(), 32..127u8), 0..6),
+        which in 0..3usize,
+    ) {
+        let mut bytes = [GITLEAKS, GITLEAKS_OLD, TRUFFLEHOG][which].as_bytes().to_vec();
+        for (at, byte) in edits {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        if let Ok(reading) = read(&bytes) {
+            let joined = crate::incident::join(&reading.rows, &crate::value::Key::default());
+            prop_assert_eq!(joined.iter().map(|one| one.rows).sum::<usize>(), reading.rows.len());
+            prop_assert!(reading.unique() <= reading.rows.len());
+        }
     }
 }

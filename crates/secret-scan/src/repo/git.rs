@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gs_common::process::{Ended, Program};
 
@@ -42,6 +42,9 @@ const TAKEN_AWAY: [&str; 15] = [
     "GIT_TRACE2",
 ];
 
+/// A quick question is answered within this.
+const QUICK: Duration = Duration::from_secs(5);
+
 /// How much of what git says is kept.
 const MOST_OUTPUT: usize = 1 << 30;
 
@@ -51,7 +54,7 @@ pub struct Git {
     folder: PathBuf,
     variables: Vec<(String, String)>,
     index: Option<PathBuf>,
-    deadline: Duration,
+    ends_at: Instant,
 }
 
 /// Why git gave no answer.
@@ -72,14 +75,15 @@ pub enum GitError {
 }
 
 impl Git {
-    /// Git in a folder. `variables` is the environment of this process, for the settings in it.
+    /// Git in a folder, for so long from now. `variables` is the environment of this process, for the
+    /// settings in it.
     #[must_use]
     pub fn new(folder: &Path, variables: &BTreeMap<String, String>, deadline: Duration) -> Self {
         Self {
             folder: folder.to_owned(),
             variables: settings(variables),
             index: None,
-            deadline,
+            ends_at: Instant::now() + deadline,
         }
     }
 
@@ -99,6 +103,13 @@ impl Git {
             index,
             ..self.clone()
         }
+    }
+
+    /// The time of the run that is left, and always enough for a quick question: what an engine found in
+    /// time is still looked for in HEAD.
+    fn time_left(&self) -> Duration {
+        let left = self.ends_at.saturating_duration_since(Instant::now());
+        left.max(QUICK)
     }
 
     /// The folder.
@@ -168,7 +179,7 @@ impl Git {
             .args(["-C".as_ref(), self.folder.as_os_str()])
             .args(arguments)
             .stdin(stdin)
-            .deadline(self.deadline)
+            .deadline(self.time_left())
             .most_output(MOST_OUTPUT)
             .run()
             .await
