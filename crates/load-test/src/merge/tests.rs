@@ -281,6 +281,45 @@ fn a_log_brings_back_all_that_was_recorded() {
     assert!(!String::from_utf8(clean).unwrap().contains("tok-12345678"));
 }
 
+#[test]
+fn the_csv_has_locusts_columns_and_is_read_back() {
+    let result = recorded(&requests(300, 9), None);
+    let text = crate::export::csv(&result);
+    let run = crate::import::run("file", text.as_bytes()).unwrap().run;
+    let total = result.total();
+    let read = &run.rows[crate::compare::model::TOTAL];
+    assert_eq!(read.requests, total.requests);
+    let p95 = total.response.value_at_quantile(0.95) as f64 / 1e3;
+    assert!((read.metrics[&crate::compare::model::Metric::P95] - p95).abs() < 1e-9);
+    assert_eq!(run.rows.len(), ENDPOINTS.len() + 1);
+    let columns = text.lines().map(|line| line.split(',').count());
+    assert_eq!(columns.clone().next(), Some(22));
+    let empty = crate::export::csv(&empty(None));
+    assert!(
+        empty.ends_with(
+            ",Aggregated,0,0,N/A,N/A,N/A,N/A,N/A,0,0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\n"
+        ),
+        "{empty}"
+    );
+}
+
+#[test]
+fn benchmarks_have_a_name_a_unit_and_a_value_and_none_of_nothing() {
+    let result = recorded(&requests(300, 9), None);
+    let list = crate::export::benchmark_json(&result);
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 4 * (ENDPOINTS.len() + 1));
+    for entry in list {
+        assert!(
+            entry["name"].is_string() && entry["unit"].is_string() && entry["value"].is_number()
+        );
+    }
+    assert_eq!(
+        crate::export::benchmark_json(&empty(None)),
+        serde_json::json!([])
+    );
+}
+
 /// All but histograms, which the bytes compare.
 fn summary(result: &RunResult) -> impl std::fmt::Debug {
     (
