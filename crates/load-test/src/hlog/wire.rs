@@ -143,6 +143,7 @@ struct WireGenerator {
     retried: u64,
     held_back: u64,
     descriptor_limit: Option<u64>,
+    lateness_limit_us: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -272,6 +273,7 @@ impl Head {
                 retried: result.generator.retried,
                 held_back: result.generator.held_back,
                 descriptor_limit: result.generator.descriptor_limit,
+                lateness_limit_us: us(result.generator.lateness_limit),
             },
             websockets: result
                 .websockets
@@ -373,6 +375,7 @@ impl Head {
                 retried: self.generator.retried,
                 held_back: self.generator.held_back,
                 descriptor_limit: self.generator.descriptor_limit,
+                lateness_limit: Duration::from_micros(self.generator.lateness_limit_us),
                 ..Generator::default()
             },
             websockets: self
