@@ -1,6 +1,8 @@
 //! Comparing, merging, searching and importing from outside: the binary against a simulated service on
 //! the loopback, and against files.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

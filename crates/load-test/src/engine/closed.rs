@@ -219,11 +219,24 @@ async fn turn(world: &World, slots: &Slots, seat: Seat) {
         world.user_began();
         Box::new(User::new(world, seat.number as u64, seat.persona))
     });
-    act(world, &mut user).await;
+    // Most users think most of the time: what acting takes is kept only while one acts.
+    if pause_over(world, &user).await {
+        Box::pin(act(world, &mut user)).await;
+    }
     let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(slot) = slots.get_mut(seat.number) {
         *slot = Some(user);
     }
+}
+
+/// Spends a slice of a user's pause; whether the pause is over.
+async fn pause_over(world: &World, user: &User) -> bool {
+    let now = Instant::now();
+    if user.next <= now {
+        return true;
+    }
+    let slice = user.next.min(now + SLICE);
+    world.sleep_until(slice).await && slice >= user.next
 }
 
 async fn act(world: &World, user: &mut User) {
@@ -242,13 +255,6 @@ async fn act(world: &World, user: &mut User) {
     }
     if let Some(channel) = &persona.websocket {
         return websocket::hold(world, user, channel, Instant::now() + SLICE).await;
-    }
-    let now = Instant::now();
-    if user.next > now {
-        let slice = user.next.min(now + SLICE);
-        if !world.sleep_until(slice).await || slice < user.next {
-            return;
-        }
     }
     let planned = user.next;
     let late = Instant::now().saturating_duration_since(planned);
@@ -310,6 +316,19 @@ mod tests {
             target,
             duration: Duration::from_secs(seconds),
         }
+    }
+
+    #[test]
+    fn a_thinking_user_is_small() {
+        let world = World::new(crate::engine::Plan::for_tests(), Instant::now());
+        let slots = Slots::default();
+        let seat = Seat {
+            number: 0,
+            rank: 0,
+            persona: 0,
+        };
+        let size = size_of_val(&turn(&world, &slots, seat));
+        assert!(size <= 1024, "{size} bytes");
     }
 
     #[test]
