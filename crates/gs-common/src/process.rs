@@ -40,6 +40,7 @@ pub struct Program {
     deadline: Option<Duration>,
     grace: Duration,
     most_output: usize,
+    niceness: Option<i32>,
 }
 
 /// What came of it.
@@ -156,6 +157,7 @@ impl Program {
             deadline: None,
             grace: GRACE,
             most_output: MOST_OUTPUT,
+            niceness: None,
         }
     }
 
@@ -225,6 +227,14 @@ impl Program {
         self
     }
 
+    /// Lets others go first, by so many steps from 0 to 19 (`nice`), with all that it starts. Where the
+    /// system has no such thing, nothing changes.
+    #[must_use]
+    pub fn niceness(mut self, steps: i32) -> Self {
+        self.niceness = Some(steps);
+        self
+    }
+
     /// How many bytes of each output are kept, from their beginning; 1 MiB by default. The rest is read,
     /// counted and dropped, so that the program is never held up.
     #[must_use]
@@ -252,6 +262,9 @@ impl Program {
         let began = Instant::now();
         let mut child = self.spawn()?;
         let group = Group::of(&child);
+        if let Some(steps) = self.niceness {
+            group.step_back(steps);
+        }
         let (mut stdout, mut stderr) = (Output::default(), Output::default());
         let ended = {
             let (most, stdin) = (self.most_output, std::mem::take(&mut self.stdin));
@@ -410,6 +423,16 @@ impl Group {
         let _ = timeout(REAPED_WITHIN, child.wait()).await;
     }
 
+    fn step_back(&self, steps: i32) {
+        #[cfg(unix)]
+        if let Some(leader) = self.leader {
+            // A program that runs as fast as others is no error.
+            let _ = rustix::process::setpriority_pgrp(Some(leader), steps);
+        }
+        #[cfg(not(unix))]
+        let _ = steps;
+    }
+
     fn ask(&self) {
         #[cfg(unix)]
         self.signal(rustix::process::Signal::TERM);
@@ -550,6 +573,27 @@ mod tests {
         assert_eq!(ran.stdout.text(), "1-\n");
         let ran = show().without_variables().run().await.unwrap();
         assert_eq!(ran.stdout.text(), "-\n");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_program_can_let_others_go_first() {
+        // Its stdin is fed after its priority was set.
+        let before = shell("nice")
+            .run()
+            .await
+            .unwrap()
+            .stdout
+            .text()
+            .trim()
+            .parse::<i32>();
+        let ran = shell("read _; nice")
+            .stdin("\n")
+            .niceness(19)
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(ran.stdout.text().trim(), "19", "{before:?}");
     }
 
     #[tokio::test]

@@ -193,6 +193,9 @@ pub struct SafetyArgs {
     /// Requests a second, at most, over all users
     #[arg(long, value_name = "N")]
     pub max_rate: Option<String>,
+    /// No verdict on times if this machine itself hands 1 request in 100 on later than this
+    #[arg(long, value_name = "DURATION")]
+    pub max_lateness: Option<String>,
 }
 
 /// How to get there.

@@ -147,6 +147,7 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
         verify: false,
         gitleaks_config: rules.as_deref(),
         inline_allow: config.inline_allow,
+        is_shared: config.engines.len() > 1,
     };
     for engine in &config.engines {
         if engine.kind != Kind::Gitleaks {
@@ -242,6 +243,7 @@ async fn repository(
             verify: config.verify,
             gitleaks_config: rules.as_deref(),
             inline_allow: config.inline_allow,
+            is_shared: config.engines.len() > 1,
         },
         config,
         repository,

@@ -271,7 +271,10 @@ mod tests {
     #[test]
     fn many_at_once_are_hidden_like_one_by_one() {
         let redactor = Redactor::new();
-        assert_eq!(redactor.add_all(["token-one", "abc", "token-two", "token-one"]), 1);
+        assert_eq!(
+            redactor.add_all(["token-one", "abc", "token-two", "token-one"]),
+            1
+        );
         assert_eq!(redactor.text("token-one token-two abc"), "*** *** abc");
         assert_eq!(redactor.secrets().len(), 2);
         assert_eq!(Redactor::new().add_all([]), 0);

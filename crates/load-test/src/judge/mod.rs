@@ -1,13 +1,17 @@
 //! Goals and what was recorded, to a verdict. Pure: no clock, no I/O, and it cannot fail.
 
+mod patience;
+pub mod reason;
+
 use std::time::Duration;
 
 use gs_common::units::show_share;
 use gs_common::verdict::Verdict;
 use hdrhistogram::Histogram;
 
-use crate::goal::{Clock, Goal, Metric, Op, Scope};
-use crate::result::{End, ErrorKind, Interval, RunResult, Stats};
+use crate::goal::{Clock, Goal, Metric, Scope};
+use crate::result::{End, ErrorKind, RunResult, Stats};
+pub use patience::Patience;
 
 /// A quantile needs at least so many requests beyond it: `p95` 200 requests, `p99` 1,000.
 pub const BEYOND: f64 = 10.0;
@@ -22,92 +26,12 @@ pub const CHANCE: f64 = 0.01;
 /// An arrival that waits longer for a connection is late.
 pub const LATE: Duration = Duration::from_millis(50);
 
-/// The generator is saturated if one request in a hundred was handed on later than this.
-pub const SATURATED_LATENESS: Duration = Duration::from_millis(50);
-
-/// The same where its threads were busy for more than [`BUSY`] of the time.
-pub const BUSY_LATENESS: Duration = Duration::from_millis(10);
+/// Where its threads were busy for more than [`BUSY`] of the time, a generator may be late by so much less
+/// before it is saturated.
+pub const BUSY_DIVISOR: u32 = 10;
 
 /// The share of CPU time from which a thread is busy.
 pub const BUSY: f64 = 0.95;
-
-/// Stable codes, with the words of the page.
-pub mod reason {
-    /// Every goal is met.
-    pub const GOALS_MET: &str = "goals_met";
-    /// A goal that only warns is missed.
-    pub const GOALS_WARNED: &str = "goals_warned";
-    /// A goal is missed.
-    pub const GOALS_MISSED: &str = "goals_missed";
-    /// A goal was lost for longer than `--abort-after`.
-    pub const GOAL_LOST: &str = "goal_lost";
-    /// Too few requests for a goal.
-    pub const TOO_FEW_SAMPLES: &str = "too_few_samples";
-    /// No request ended.
-    pub const NOTHING_MEASURED: &str = "nothing_measured";
-    /// The generator was at its own limit.
-    pub const GENERATOR_SATURATED: &str = "generator_saturated";
-    /// No connection to the target.
-    pub const TARGET_UNREACHABLE: &str = "target_unreachable";
-    /// Too few descriptors.
-    pub const DESCRIPTOR_LIMIT: &str = "descriptor_limit";
-    /// The start of a persona went wrong.
-    pub const START_FAILED: &str = "start_failed";
-    /// The deadline came first.
-    pub const DEADLINE: &str = "deadline";
-    /// The load could not go on.
-    pub const ENGINE_FAILED: &str = "engine_failed";
-    /// Every check request was good.
-    pub const CHECKS_PASSED: &str = "checks_passed";
-    /// A check request was not good.
-    pub const CHECKS_FAILED: &str = "checks_failed";
-
-    /// Every code of a run with its meaning, as the page has them.
-    pub const ALL: [(&str, &str); 15] = [
-        (GOALS_MET, "pass: every goal is met"),
-        (GOALS_WARNED, "warn: a goal that only warns is missed"),
-        (GOALS_MISSED, "fail: a goal is missed"),
-        (
-            GOAL_LOST,
-            "fail: a goal was lost for longer than `--abort-after`, and the run was ended",
-        ),
-        (
-            TOO_FEW_SAMPLES,
-            "no verdict: too few requests to judge a goal",
-        ),
-        (NOTHING_MEASURED, "no verdict: no request ended"),
-        (
-            GENERATOR_SATURATED,
-            "no verdict: this machine could not keep up, so its times say nothing of the target",
-        ),
-        (
-            TARGET_UNREACHABLE,
-            "no verdict: no connection to the target came about, and nothing was sent",
-        ),
-        (
-            DESCRIPTOR_LIMIT,
-            "no verdict: the limit of open descriptors is too low for so many connections",
-        ),
-        (
-            START_FAILED,
-            "no verdict: the start of a persona, such as its login, went wrong",
-        ),
-        (
-            DEADLINE,
-            "no verdict: the deadline came before the end of the plan, and no goal was missed until then",
-        ),
-        (ENGINE_FAILED, "no verdict: the load could not go on"),
-        (
-            gs_common::report::INTERRUPTED,
-            "ended by Ctrl-C or SIGTERM; what was recorded until then is in the report",
-        ),
-        (
-            CHECKS_PASSED,
-            "pass (`check`): every step got a good answer",
-        ),
-        (CHECKS_FAILED, "fail (`check`): a step got no good answer"),
-    ];
-}
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -213,12 +137,12 @@ pub fn saturation(run: &RunResult) -> Option<String> {
         0.0
     };
     let millis = late.as_secs_f64() * 1e3;
-    if late > SATURATED_LATENESS {
+    if late > generator.lateness_limit {
         return Some(format!(
             "1 request in 100 was handed on more than {millis:.0} ms late by this machine itself"
         ));
     }
-    if busy > BUSY && late > BUSY_LATENESS {
+    if busy > BUSY && late > generator.lateness_limit / BUSY_DIVISOR {
         return Some(format!(
             "its threads were busy {} of the time, and 1 request in 100 was handed on more than {millis:.0} ms late",
             show_share((busy.min(1.0) * 1000.0).round() / 1000.0)
@@ -487,73 +411,5 @@ fn at_least(k: u64, n: u64, p: f64) -> f64 {
     (1.0 - below).max(0.0)
 }
 
-/// Watches for goals that are lost interval after interval.
-#[derive(Debug)]
-pub struct Patience {
-    after: Duration,
-    goals: Vec<(Goal, Duration)>,
-}
-
-impl Patience {
-    /// Loses patience after so long. Only goals on the whole run's response times and failures can be
-    /// seen while it goes on.
-    #[must_use]
-    pub fn new(goals: &[Goal], after: Duration) -> Self {
-        let visible = |goal: &&Goal| {
-            !goal.warns
-                && goal.scope == Scope::All
-                && matches!(
-                    goal.metric,
-                    Metric::Quantile(Clock::Response, _)
-                        | Metric::Mean(Clock::Response)
-                        | Metric::ErrorRate
-                )
-                && matches!(goal.op, Op::Below | Op::AtMost)
-        };
-        Self {
-            after,
-            goals: goals
-                .iter()
-                .filter(visible)
-                .map(|goal| (goal.clone(), Duration::ZERO))
-                .collect(),
-        }
-    }
-
-    /// Takes an interval; `open` requests were on their way at its end. The sentence says which goal was
-    /// lost for too long.
-    pub fn step(&mut self, interval: &Interval, open: u64) -> Option<String> {
-        let length = Duration::try_from_secs_f64(interval.seconds).unwrap_or_default();
-        for (goal, lost) in &mut self.goals {
-            let value = match goal.metric {
-                _ if interval.requests == 0 => None,
-                Metric::ErrorRate => Some(interval.failures as f64 / interval.requests as f64),
-                Metric::Mean(_) => Some(interval.response.mean() / 1e3),
-                Metric::Quantile(_, q) => Some(interval.response.value_at_quantile(q) as f64 / 1e3),
-                _ => None,
-            };
-            // Requests on their way, and none that ended: nothing is more lost than that.
-            let is_lost = match value {
-                Some(value) => !goal.op.holds(value, goal.limit),
-                None => open > 0,
-            };
-            *lost = if is_lost {
-                *lost + length
-            } else {
-                Duration::ZERO
-            };
-            if *lost >= self.after {
-                return Some(format!(
-                    "`{}` was lost for {}",
-                    goal.text,
-                    gs_common::units::show_duration(Duration::from_secs(lost.as_secs()))
-                ));
-            }
-        }
-        None
-    }
-}
-
 #[cfg(test)]
-#[path = "judge_tests.rs"]
 mod tests;

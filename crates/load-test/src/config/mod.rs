@@ -1,33 +1,30 @@
 //! What is meant: everything typed and configured, checked before the first packet.
 
+mod load;
+mod target;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gs_common::config::{ConfigError, Origin, Project, Row, Settings};
+use gs_common::config::{ConfigError, Project, Row, Settings};
 use gs_common::http::{ClientConfig, Proxies, TlsOptions};
 use gs_common::redact::{Added, Redactor};
 use gs_common::units;
 use http::{HeaderName, HeaderValue};
-use url::{Host, Url};
+use url::Url;
 
-use crate::args::{ConnectionArgs, LoadArgs, PersonaArgs, RunArgs};
+use crate::args::{ConnectionArgs, PersonaArgs, RunArgs};
 use crate::engine::Plan;
-use crate::engine::schedule::highest;
 use crate::goal::{Goal, Known, with_defaults};
 use crate::persona::{Personas, read};
-use crate::result::{Arrivals, Model, Stage};
+use crate::result::{Model, Stage};
+use load::load;
+use target::{host_name, may_get_load, take_credentials, target};
 
 /// Longer runs are slips of the keyboard.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
-
-/// More users than this are not simulated on one machine.
-const MOST_USERS: u64 = 200_000;
-
-/// Ramps of the closed model are a tenth of the duration, but at most this long.
-const LONGEST_DEFAULT_RAMP: Duration = Duration::from_secs(10);
 
 /// A load test with nothing left to guess about.
 #[derive(Clone, Debug)]
@@ -127,6 +124,12 @@ impl Config {
             set.optional("abort-after", args.goals.abort_after.as_deref(), some_time)?;
         let allowed = set.list("allow-host", &args.safety.allow_host, host_name)?;
         let max_rate = set.value("max-rate", args.safety.max_rate.as_deref(), "20000", rate)?;
+        let lateness_limit = set.value(
+            "max-lateness",
+            args.safety.max_lateness.as_deref(),
+            "100ms",
+            some_time,
+        )?;
         let connection = connection(&mut set, &args.connection, variables)?;
         let timeout = set.value(
             "timeout",
@@ -183,6 +186,7 @@ impl Config {
             headers,
             max_body: usize::try_from(max_body).unwrap_or(usize::MAX / 2),
             slow_limit: slow,
+            lateness_limit,
             shard: None,
         };
         if let Some(url) = &url {
@@ -224,228 +228,6 @@ impl Chosen {
             rows: config.rows,
         })
     }
-}
-
-fn target(args: &RunArgs, project: &Project) -> Result<(Option<Url>, Row), ConfigError> {
-    let (text, origin) = match (&args.url, &args.env) {
-        (Some(url), _) => (url.clone(), Origin::Flag("URL".to_owned())),
-        (None, Some(name)) => {
-            let environment = project.environment(name)?;
-            let file = project
-                .path()
-                .map_or_else(String::new, |path| path.display().to_string());
-            (
-                environment.url.clone(),
-                Origin::File(file, environment.line),
-            )
-        }
-        (None, None) => {
-            let row = Row {
-                key: "url".to_owned(),
-                value: String::new(),
-                origin: Origin::Default,
-            };
-            return Ok((None, row));
-        }
-    };
-    let url = parse_url(&text)?;
-    let value = gs_common::redact::redact_url(&url);
-    Ok((
-        Some(url),
-        Row {
-            key: "url".to_owned(),
-            value,
-            origin,
-        },
-    ))
-}
-
-fn parse_url(text: &str) -> Result<Url, ConfigError> {
-    let hint = "write scheme, host and port, such as http://127.0.0.1:8000";
-    // What was typed may hold a password, and is not repeated.
-    let url = Url::parse(text)
-        .map_err(|error| ConfigError::new(format!("the target is no URL: {error}")).hint(hint))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(ConfigError::new(
-            "the target is no web address: it wants `http://` or `https://` and a host",
-        )
-        .hint(hint));
-    }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(ConfigError::new(format!(
-            "the target has a path, `{}`: the personas' paths start at the root",
-            url.path()
-        ))
-        .hint("name scheme, host and port only"));
-    }
-    Ok(url)
-}
-
-/// Load goes to this machine, or to where somebody has said that it may go.
-fn may_get_load(url: &Url, allowed: &[String]) -> Result<(), ConfigError> {
-    let (loopback, host) = match url.host() {
-        Some(Host::Ipv4(ip)) => (ip.is_loopback(), ip.to_string()),
-        Some(Host::Ipv6(ip)) => (IpAddr::V6(ip).to_canonical().is_loopback(), ip.to_string()),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            // RFC 6761, section 6.3.
-            (
-                name == "localhost" || name.ends_with(".localhost"),
-                name.clone(),
-            )
-        }
-        None => (false, String::new()),
-    };
-    if loopback || allowed.contains(&host) {
-        return Ok(());
-    }
-    Err(ConfigError::new(format!(
-        "`{host}` is not this machine, and nobody has allowed load on it"
-    ))
-    .hint(format!(
-        "if it may get this load: `--allow-host {host}`, or `allow-host = [\"{host}\"]` in section `[load-test]`"
-    )))
-}
-
-fn host_name(text: &str) -> Result<String, String> {
-    let plain = text.trim().trim_matches(['[', ']']).trim_end_matches('.');
-    if plain.is_empty() || plain.contains('/') || plain.contains('*') {
-        return Err(format!(
-            "`{text}` is no host: write a name or an address, without scheme and port"
-        ));
-    }
-    if let Ok(ip) = plain.parse::<IpAddr>() {
-        return Ok(ip.to_string());
-    }
-    if plain.contains(':') {
-        return Err(format!("`{text}` is no host: leave the port away"));
-    }
-    Ok(plain.to_ascii_lowercase())
-}
-
-fn load(set: &mut Settings<'_>, args: &LoadArgs) -> Result<(Model, Vec<Stage>), ConfigError> {
-    let users = set.optional("users", args.users.as_deref(), |text| {
-        number(text, 1, MOST_USERS)
-    })?;
-    let per_second = set.optional("rate", args.rate.as_deref(), rate)?;
-    let (users, per_second) = match (users, per_second) {
-        (Some(_), Some(_)) if args.users.is_some() == args.rate.is_some() => {
-            return Err(ConfigError::new("users and rate are two models of load")
-                .hint("give `--users` or `--rate`"));
-        }
-        // What was typed beats what was configured.
-        (Some(users), Some(_)) if args.users.is_some() => (Some(users), None),
-        (Some(_), Some(per_second)) => (None, Some(per_second)),
-        (users, per_second) => (users, per_second),
-    };
-    let connections = set.optional("connections", args.connections.as_deref(), |text| {
-        number(text, 1, MOST_USERS)
-    })?;
-    let arrivals = set.value(
-        "arrivals",
-        args.arrivals.as_deref(),
-        "even",
-        |text| match text {
-            "even" => Ok(Arrivals::Even),
-            "poisson" => Ok(Arrivals::Poisson),
-            _ => Err(format!("`{text}` is neither `even` nor `poisson`")),
-        },
-    )?;
-    let ramp = set.optional("ramp", args.ramp.as_deref(), units::duration)?;
-    let duration = set.value("duration", args.duration.as_deref(), "5m", some_time)?;
-    let ramp_down = set.value(
-        "ramp-down",
-        args.ramp_down.as_deref(),
-        "0s",
-        units::duration,
-    )?;
-    let written = set.list("stage", &args.stage, stage)?;
-    let open = per_second.is_some();
-    if !open && args.connections.is_some() {
-        return Err(ConfigError::new(
-            "--connections caps the connections of --rate; users have one each",
-        )
-        .hint("give `--rate`, or leave `--connections` away"));
-    }
-    let full = per_second.unwrap_or_else(|| users.unwrap_or(100) as f64);
-    let stages = if written.is_empty() {
-        let ramp = ramp.unwrap_or(if open {
-            Duration::ZERO
-        } else {
-            (duration / 10).min(LONGEST_DEFAULT_RAMP)
-        });
-        simple(full, ramp, duration, ramp_down)
-    } else {
-        if args.ramp.is_some() || args.duration.is_some() || args.ramp_down.is_some() {
-            return Err(ConfigError::new(
-                "--stage says all of the course; --ramp, --duration and --ramp-down say it again",
-            )
-            .hint("give stages alone, or none"));
-        }
-        let mut from = 0.0;
-        written
-            .into_iter()
-            .enumerate()
-            .map(|(index, (target, duration))| {
-                let stage = Stage {
-                    name: format!("stage-{}", index + 1),
-                    from,
-                    target,
-                    duration,
-                };
-                from = target;
-                stage
-            })
-            .collect()
-    };
-    let most = highest(&stages);
-    if most <= 0.0 {
-        return Err(ConfigError::new("no stage has any load").hint("write `--stage 100:1m`"));
-    }
-    let model = if open {
-        Model::Open {
-            rate: most,
-            arrivals,
-            connections: connections.unwrap_or(1000) as usize,
-        }
-    } else {
-        Model::Closed {
-            users: most.round() as u64,
-        }
-    };
-    Ok((model, stages))
-}
-
-/// A ramp, a hold and a ramp down; those of no length are left out.
-fn simple(full: f64, ramp: Duration, hold: Duration, down: Duration) -> Vec<Stage> {
-    let stage = |name: &str, from, target, duration| Stage {
-        name: name.to_owned(),
-        from,
-        target,
-        duration,
-    };
-    [
-        stage("ramp", 0.0, full, ramp),
-        stage("hold", full, full, hold),
-        stage("ramp-down", full, 0.0, down),
-    ]
-    .into_iter()
-    .filter(|stage| !stage.duration.is_zero())
-    .collect()
-}
-
-fn stage(text: &str) -> Result<(f64, Duration), String> {
-    let (target, duration) = text
-        .split_once(':')
-        .ok_or_else(|| format!("`{text}` is no stage: write TARGET:DURATION, such as `100:2m`"))?;
-    let target = target
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .filter(|target| target.is_finite() && (0.0..=1e6).contains(target))
-        .ok_or_else(|| format!("`{target}` is no load: write a number from 0 on"))?;
-    let duration = some_time(duration.trim())?;
-    Ok((target, duration))
 }
 
 fn personas(
@@ -587,36 +369,6 @@ fn secret_header(
     Ok((parsed, value))
 }
 
-/// User and password of the URL become a header, and the URL loses them.
-fn take_credentials(
-    mut url: Url,
-    redactor: &Redactor,
-    headers: &mut Vec<(HeaderName, HeaderValue)>,
-) -> Result<Url, ConfigError> {
-    use base64::Engine as _;
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(url);
-    }
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let (user, password) = (
-        decoded(url.username()),
-        decoded(url.password().unwrap_or_default()),
-    );
-    hide(redactor, "the URL's password", &password)?;
-    let pair = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
-    hide(redactor, "the URL's credentials", &pair)?;
-    if let Ok(value) = HeaderValue::try_from(format!("Basic {pair}")) {
-        headers.push((http::header::AUTHORIZATION, value));
-    }
-    // Refused only by URLs without a host, which ours has.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    Ok(url)
-}
-
 fn hide(redactor: &Redactor, name: &str, secret: &str) -> Result<(), ConfigError> {
     match redactor.add(name, secret) {
         Ok(Added::Hidden | Added::Empty) => Ok(()),
@@ -644,60 +396,4 @@ fn rate(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|rate| rate.is_finite() && *rate > 0.0 && *rate <= 1e6)
         .ok_or_else(|| format!("`{text}` is no rate: write requests a second, above 0"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn may(url: &str, allowed: &[&str], expected: bool) {
-        let allowed: Vec<String> = allowed
-            .iter()
-            .map(|host| host_name(host).unwrap())
-            .collect();
-        let outcome = may_get_load(&Url::parse(url).unwrap(), &allowed);
-        assert_eq!(outcome.is_ok(), expected, "{url}: {outcome:?}");
-    }
-
-    #[test]
-    fn load_goes_to_this_machine_or_where_it_is_allowed() {
-        may("http://127.0.0.1:1", &[], true);
-        may("http://127.9.9.9", &[], true);
-        may("http://[::1]:1", &[], true);
-        may("http://[::ffff:127.0.0.1]:1", &[], true);
-        may("http://localhost:8000", &[], true);
-        may("http://goldensignals.ai", &[], false);
-        may("http://GoldenSignals.AI", &["goldensignals.ai"], true);
-        may("http://api.goldensignals.ai", &["goldensignals.ai"], false);
-        may("http://10.0.0.1", &[], false);
-        may("http://10.0.0.1", &["10.0.0.1"], true);
-        may("http://127.0.0.1.evil.example", &[], false);
-        may("http://localhost.evil.example", &[], false);
-        may("http://0.0.0.0:1", &[], false);
-        may("http://2130706433", &[], true);
-    }
-
-    #[test]
-    fn hosts_are_plain() {
-        for bad in ["", "http://x", "x:80", "*.x", "x/y"] {
-            assert!(host_name(bad).is_err(), "{bad}");
-        }
-        assert_eq!(host_name("[::1]").unwrap(), "::1");
-    }
-
-    #[test]
-    fn stages_of_no_length_are_left_out() {
-        let names = |ramp, down| -> Vec<String> {
-            let stages = simple(
-                10.0,
-                Duration::from_secs(ramp),
-                Duration::from_secs(60),
-                Duration::from_secs(down),
-            );
-            stages.into_iter().map(|stage| stage.name).collect()
-        };
-        assert_eq!(names(0, 0), ["hold"]);
-        assert_eq!(names(10, 5), ["ramp", "hold", "ramp-down"]);
-    }
 }

@@ -1,20 +1,21 @@
 //! From the text of a persona file to what it means. Every complaint has its place.
 
+mod expect;
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gs_common::config::fields::{Fields, File, Item, parse};
 use gs_common::config::{ConfigError, did_you_mean, read_text};
-use gs_common::units;
-use http::{HeaderName, Method};
-use serde_json_path::JsonPath;
+use http::HeaderName;
 use sha2::{Digest as _, Sha256};
 
-use super::expect::{Demand, Expect, From, JsonDemand, Save};
-use super::model::{Persona, Personas, Step, Task, WebSocket};
-use super::template::{Escape, Names, Template, placeholder_name};
+use super::expect::Expect;
+use super::model::{Persona, Personas, Step, Task};
+use super::template::{Escape, Names, Template};
 
 /// A persona file is at most so large.
 const LARGEST: u64 = 1 << 20;
@@ -29,7 +30,7 @@ const MOST_WEIGHT: u32 = 10_000;
 const MOST_STEPS: usize = 10_000;
 
 /// The built-in personas.
-pub const BUILT_IN: &str = include_str!("builtin.toml");
+pub const BUILT_IN: &str = include_str!("../builtin.toml");
 
 /// What the built-in personas are called where a path would stand.
 pub const BUILT_IN_NAME: &str = "built-in";
@@ -409,279 +410,6 @@ impl Reader<'_> {
         })
     }
 
-    fn step(&mut self, item: &Item<'_>) -> Result<Step, ConfigError> {
-        let fields = item.fields()?;
-        let (method, path) = self.method_and_path(&fields)?;
-        let text = path.text()?;
-        if !text.starts_with('/') {
-            return Err(path
-                .error(format!("the path `{text}` does not begin with `/`"))
-                .hint("host and port are those of the target"));
-        }
-        let mut target = self.template(&path, &text, Escape::Url)?;
-        if let Some(query) = fields.fields("query")? {
-            let mut separator = if text.contains('?') { '&' } else { '?' };
-            for (name, item) in query.named() {
-                let value = match item.json()? {
-                    serde_json::Value::String(text) => text,
-                    value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
-                        value.to_string()
-                    }
-                    _ => return Err(item.wants("a text or a number")),
-                };
-                let encoded: String =
-                    url::form_urlencoded::byte_serialize(name.get_ref().as_bytes()).collect();
-                target.append(Template::literal(format!("{separator}{encoded}=")));
-                target.append(self.query_value(&item, &value)?);
-                separator = '&';
-            }
-        }
-        if let Some(fixed) = target.fixed()
-            && fixed.parse::<http::Uri>().is_err()
-        {
-            return Err(path.error(format!("`{fixed}` is no path")));
-        }
-        let name = fields
-            .text("name")?
-            .unwrap_or_else(|| placeholder_name(&text));
-        let endpoint = self.endpoint(name);
-        let mut headers = self.headers.clone();
-        for (name, template) in self.header_table(&fields)? {
-            headers.retain(|(other, _)| *other != name);
-            headers.push((name, template));
-        }
-        let body = match fields.get("body") {
-            None => None,
-            Some(item) => Some(self.body(&item, &mut headers)?),
-        };
-        let expect = match fields.get("expect") {
-            None => Arc::clone(&self.expect),
-            Some(item) => Arc::new(self.expect_table(&item, &self.expect.clone())?),
-        };
-        let mut save = Vec::new();
-        if let Some(table) = fields.fields("save")? {
-            for (name, item) in table.named() {
-                let from = item.read(save_from)?;
-                let slot = self
-                    .names
-                    .slots
-                    .iter()
-                    .position(|slot| slot == name.get_ref())
-                    .unwrap_or_default();
-                save.push(Save { slot, from });
-            }
-        }
-        let pause = fields.get("pause").map(|item| pause(&item)).transpose()?;
-        fields.finish()?;
-        Ok(Step {
-            endpoint,
-            method,
-            target,
-            headers,
-            body,
-            expect,
-            save,
-            pause,
-        })
-    }
-
-    fn query_value(&self, item: &Item<'_>, value: &str) -> Result<Template, ConfigError> {
-        // Values drawn are escaped by the template; what is written out is escaped here.
-        let mut escaped = String::new();
-        let mut rest = value;
-        while let Some((before, after)) = rest.split_once("{{") {
-            escaped.extend(url::form_urlencoded::byte_serialize(before.as_bytes()));
-            let (inner, after) = after.split_once("}}").unwrap_or((after, ""));
-            escaped.push_str("{{");
-            escaped.push_str(inner);
-            escaped.push_str("}}");
-            rest = after;
-        }
-        escaped.extend(url::form_urlencoded::byte_serialize(rest.as_bytes()));
-        self.template(item, &escaped, Escape::Url)
-    }
-
-    fn method_and_path<'f>(&self, fields: &Fields<'f>) -> Result<(Method, Item<'f>), ConfigError> {
-        let short = [
-            ("get", Method::GET),
-            ("post", Method::POST),
-            ("put", Method::PUT),
-            ("patch", Method::PATCH),
-            ("delete", Method::DELETE),
-        ];
-        let mut found = None;
-        for (key, method) in short {
-            if let Some(item) = fields.get(key) {
-                if found.is_some() {
-                    return Err(item.error("a step has more than one method"));
-                }
-                found = Some((method, item));
-            }
-        }
-        let method = fields.get("method");
-        let path = fields.get("path");
-        match (found, method, path) {
-            (Some(found), None, None) => Ok(found),
-            (Some(_), Some(item), _) | (Some(_), None, Some(item)) => {
-                Err(item.error("a step has more than one method or path"))
-            }
-            (None, Some(method), Some(path)) => {
-                let parsed = method.read(|text| {
-                    Method::from_bytes(text.to_ascii_uppercase().as_bytes())
-                        .map_err(|_| "is no method")
-                })?;
-                Ok((parsed, path))
-            }
-            (None, None, Some(path)) => Ok((Method::GET, path)),
-            (None, _, None) => Err(fields
-                .error("a step says not what to send")
-                .hint("write `get = \"/path\"` or `post = \"/path\"`")),
-        }
-    }
-
-    fn body(
-        &self,
-        item: &Item<'_>,
-        headers: &mut Vec<(HeaderName, Template)>,
-    ) -> Result<Template, ConfigError> {
-        let value = item.json()?;
-        let (template, kind) = match &value {
-            serde_json::Value::String(text) => (
-                self.template(item, text, Escape::None)?,
-                "text/plain; charset=utf-8",
-            ),
-            _ => (
-                Template::json(&value, &self.names).map_err(|why| item.error(why))?,
-                "application/json",
-            ),
-        };
-        if !headers
-            .iter()
-            .any(|(name, _)| name == http::header::CONTENT_TYPE)
-        {
-            headers.push((http::header::CONTENT_TYPE, Template::literal(kind)));
-        }
-        Ok(template)
-    }
-
-    fn expect_table(&self, item: &Item<'_>, base: &Expect) -> Result<Expect, ConfigError> {
-        let fields = item.fields()?;
-        let mut expect = base.clone();
-        if let Some(item) = fields.get("status") {
-            let items = item.items().unwrap_or_else(|_| vec![item.clone()]);
-            expect.statuses = items
-                .iter()
-                .map(|item| {
-                    item.count::<u16>().and_then(|status| {
-                        if (100..=599).contains(&status) {
-                            Ok(status)
-                        } else {
-                            Err(item.error(format!("{status} is no status")))
-                        }
-                    })
-                })
-                .collect::<Result<_, _>>()?;
-            // An answer that is expected to be an error may well say so in its body.
-            if expect.statuses.iter().all(|status| *status >= 400) {
-                expect.api = false;
-            }
-        }
-        if let Some(api) = fields.truth("api")? {
-            expect.api = api;
-        }
-        let size = |key| {
-            fields
-                .get(key)
-                .map(|item| item.read(units::size))
-                .transpose()
-        };
-        expect.min_size = size("min_size")?.or(expect.min_size);
-        expect.max_size = size("max_size")?.or(expect.max_size);
-        expect.contains.extend(fields.texts("contains")?);
-        for item in fields.items("json")? {
-            expect.json.push(demand(&item)?);
-        }
-        if let Some(item) = fields.get("schema") {
-            expect.schema = Some(Arc::new(self.schema(&item)?));
-        }
-        fields.finish()?;
-        Ok(expect)
-    }
-
-    fn schema(&self, item: &Item<'_>) -> Result<jsonschema::Validator, ConfigError> {
-        let value = if item.is_table() {
-            item.json()?
-        } else {
-            let path: PathBuf = self.folder.join(item.text()?);
-            let text = read_text(&path, LARGEST).map_err(|error| item.error(error.message))?;
-            serde_json::from_str(&text)
-                .map_err(|error| item.error(format!("`{}` is no JSON: {error}", path.display())))?
-        };
-        jsonschema::validator_for(&value)
-            .map_err(|error| item.error(format!("this is no JSON Schema: {error}")))
-    }
-
-    fn websocket(&mut self, item: &Item<'_>) -> Result<WebSocket, ConfigError> {
-        let fields = item.fields()?;
-        let path = fields.get("path").ok_or_else(|| {
-            fields
-                .error("a websocket has no `path`")
-                .hint("write `path = \"/ws\"`")
-        })?;
-        let text = path.text()?;
-        if !text.starts_with('/') {
-            return Err(path.error(format!("the path `{text}` does not begin with `/`")));
-        }
-        let target = self.template(&path, &text, Escape::Url)?;
-        let name = fields
-            .text("name")?
-            .unwrap_or_else(|| format!("WS {}", placeholder_name(&text)));
-        let mut headers = self.headers.clone();
-        headers.extend(self.header_table(&fields)?);
-        let mut send = Vec::new();
-        for item in fields.items("send")? {
-            let value = item.json()?;
-            send.push(match &value {
-                serde_json::Value::String(text) => self.template(&item, text, Escape::None)?,
-                _ => Template::json(&value, &self.names).map_err(|why| item.error(why))?,
-            });
-        }
-        let mut expect = Expect::default();
-        for item in fields.items("expect")? {
-            expect.json.push(demand(&item)?);
-        }
-        let some = |key| -> Result<Option<Duration>, ConfigError> {
-            match fields.get(key) {
-                None => Ok(None),
-                Some(item) => item.duration().and_then(|duration| {
-                    if duration.is_zero() {
-                        Err(item.error(format!("`{key}` is zero")))
-                    } else {
-                        Ok(Some(duration))
-                    }
-                }),
-            }
-        };
-        let made = WebSocket {
-            endpoint: self.endpoint(name),
-            target,
-            headers,
-            send,
-            expect,
-            within: some("within")?.unwrap_or(Duration::from_secs(5)),
-            ping: some("ping")?,
-            hold: some("hold")?,
-            reconnect: some("reconnect")?.unwrap_or(Duration::from_secs(1)),
-            max_silence: some("max_silence")?,
-            time: fields
-                .get("time")
-                .map(|item| item.read(|text| JsonPath::parse(text)))
-                .transpose()?,
-        };
-        fields.finish()?;
-        Ok(made)
-    }
-
     /// Gives each persona what it inherits, parents first.
     fn inherit(&mut self, file: &File) -> Result<(), ConfigError> {
         let drafts = std::mem::take(&mut self.drafts);
@@ -797,16 +525,6 @@ impl Reader<'_> {
     }
 }
 
-impl Step {
-    /// The slots that it needs.
-    pub fn slots(&self) -> impl Iterator<Item = usize> + '_ {
-        self.target
-            .slots()
-            .chain(self.headers.iter().flat_map(|(_, value)| value.slots()))
-            .chain(self.body.iter().flat_map(Template::slots))
-    }
-}
-
 /// `"2s"`, or `{ min = "1s", max = "3s" }`.
 fn pause(item: &Item<'_>) -> Result<(Duration, Duration), ConfigError> {
     if !item.is_table() {
@@ -825,51 +543,4 @@ fn pause(item: &Item<'_>) -> Result<(Duration, Duration), ConfigError> {
     }
     fields.finish()?;
     Ok((min, max))
-}
-
-fn demand(item: &Item<'_>) -> Result<JsonDemand, ConfigError> {
-    let fields = item.fields()?;
-    let path = fields
-        .get("path")
-        .ok_or_else(|| {
-            fields
-                .error("a JSON demand has no `path`")
-                .hint("write `path = \"$.member\"`")
-        })?
-        .read(|text| JsonPath::parse(text))?;
-    let mut demands = Vec::new();
-    if let Some(exists) = fields.truth("exists")? {
-        demands.push(if exists {
-            Demand::Exists
-        } else {
-            Demand::Absent
-        });
-    }
-    if let Some(item) = fields.get("equals") {
-        demands.push(Demand::Equals(item.json()?));
-    }
-    if let Some(length) = fields.count("min_length")? {
-        demands.push(Demand::MinLength(length));
-    }
-    if demands.len() > 1 {
-        return Err(fields
-            .error("a JSON demand says more than one thing")
-            .hint("write one table for each"));
-    }
-    fields.finish()?;
-    Ok(JsonDemand {
-        path,
-        demand: demands.pop().unwrap_or(Demand::Exists),
-    })
-}
-
-fn save_from(text: &str) -> Result<From, String> {
-    match text.strip_prefix("header:") {
-        Some(name) => HeaderName::from_bytes(name.trim().as_bytes())
-            .map(From::Header)
-            .map_err(|_| format!("`{name}` is no header name")),
-        None => JsonPath::parse(text)
-            .map(From::Json)
-            .map_err(|error| format!("write a JSONPath like `$.token`, or `header:NAME`: {error}")),
-    }
 }
