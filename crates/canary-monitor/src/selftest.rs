@@ -135,7 +135,7 @@ pub fn row(scenario: &Scenario, world: &World, args: &SelftestArgs, policy: &Pol
 }
 
 /// The share of runs that may have the wrong verdict, by what it is and the size; the bars that
-/// `docs/canary-monitor.md` states. `None` where no bar is stated.
+/// `docs/canary-judge.md` states. `None` where no bar is stated.
 fn bar(row: &Row) -> Option<(u32, f64, &'static str)> {
     let Row {
         scenario,

@@ -1,16 +1,19 @@
 //! The judge: observations go in one by one, a decision comes out. Pure: no clock, no I/O, no
 //! randomness; the same observations always make the same decision.
 //!
-//! In reading order: [`policy`] holds every parameter, [`tally`] counts, [`evidence`] is the
-//! sequential test, [`noise`] what healthy pods differ by, [`tolerance`] what a tolerable slowdown does
-//! to the tail, [`guards`] the rules without a statistic, [`watch`] puts them together, [`ending`] is
-//! the judgement at the end, [`power`] what could have been seen. `docs/canary-monitor.md` tells it
-//! on one page.
+//! In reading order: [`policy`] holds every parameter, [`tally`] counts, [`evidence`] is the sequential
+//! test, [`noise`] what healthy pods differ by, [`tolerance`] what a tolerable slowdown does to the tail,
+//! [`guards`] the rules without a statistic, [`leak`] the longest of them, `watch` puts them together,
+//! `conviction` says when that fails a canary, `ending` is the judgement at the end, `course` what a run
+//! around it may change, [`power`] what could have been seen. `docs/canary-judge.md` tells it on one page.
 
+mod conviction;
 mod course;
 mod ending;
 pub mod evidence;
 pub mod guards;
+pub mod leak;
+mod looks;
 pub mod noise;
 pub mod numeric;
 pub mod policy;

@@ -1,9 +1,9 @@
-//! Every number that the judge goes by, with its reason. `docs/canary-monitor.md` tells of them.
+//! Every number that the judge goes by, with its reason. `docs/canary-judge.md` tells of them.
 
 use serde::{Deserialize, Serialize};
 
 /// The parameters of a judgement. The defaults are the guide's limits and what the simulator of
-/// `selftest` was tuned to; see `docs/canary-monitor.md` for which scenarios those were.
+/// `selftest` was tuned to; see `docs/canary-judge.md` for which scenarios those were.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {

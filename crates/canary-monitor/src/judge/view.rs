@@ -1,6 +1,7 @@
 //! What the judge knows, for people: the sides, the tests, and sentences with numbers.
 
-use super::guards::{Cpu, Leak};
+use super::guards::Cpu;
+use super::leak::Leak;
 use super::tally::{Kind, Tally};
 use super::watch::Watch;
 use super::{Reason, power, reason};
