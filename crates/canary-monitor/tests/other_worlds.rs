@@ -11,6 +11,7 @@
 mod worlds;
 
 use canary_monitor::judge::{Decision, Policy, Watch, reason};
+use canary_monitor::observations::{PodSample, Side};
 use gs_common::verdict::Verdict;
 use worlds::{Shape, World, make};
 
@@ -297,6 +298,27 @@ fn some_lost_looks_do_not_matter_and_many_do() {
         silent: 0.45,
         ..healthy(seed)
     });
+}
+
+#[test]
+fn a_side_that_is_out_of_sight_at_the_end_is_no_pass() {
+    for side in [Side::Canary, Side::Stable] {
+        for seed in 0..SEEDS {
+            let (header, mut scrapes) = make(&healthy(seed));
+            // The last sixth: coverage stays above the 80% that a pass needs.
+            let from = header.duration_seconds * 5.0 / 6.0;
+            for scrape in scrapes.iter_mut().filter(|scrape| scrape.at_seconds > from) {
+                for pod in scrape.pods.iter_mut().filter(|pod| pod.side == side) {
+                    *pod = PodSample::down(&pod.pod, side);
+                }
+            }
+            let mut watch = Watch::new(Policy::default(), &header);
+            let early = scrapes.iter().find_map(|scrape| watch.step(scrape));
+            let decision = early.unwrap_or_else(|| watch.finish());
+            assert_eq!(decision.verdict, Verdict::Inconclusive, "{decision:?}");
+            assert_eq!(decision.reason, reason::COVERAGE, "{decision:?}");
+        }
+    }
 }
 
 #[test]

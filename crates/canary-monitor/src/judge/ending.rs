@@ -122,6 +122,9 @@ impl Watch {
             );
             return self.inconclusive(reason::COVERAGE, sentence);
         }
+        if let Some(sentence) = self.blind_at_the_end() {
+            return self.inconclusive(reason::COVERAGE, sentence);
+        }
         if let Some(sentence) = self.split() {
             return if self.guards.restarts(Side::Canary) > 0 {
                 let restarts = self.guards.restarts(Side::Canary);
@@ -172,6 +175,24 @@ impl Watch {
             .max(1.0);
         let share = |had: f64| (had / expected).min(1.0);
         (share(self.looks.canary), share(self.looks.stable))
+    }
+
+    /// A side that was not seen lately: an outage or a renamed metric in the last fifth of a run leaves
+    /// enough coverage, and says nothing about the canary as it is now.
+    fn blind_at_the_end(&self) -> Option<String> {
+        let until = self.at_seconds.max(self.ends_at);
+        let longest =
+            (2.0 * self.policy.recent_seconds).max(3.0 * self.header.scrape_interval_seconds);
+        [
+            ("the canary", self.looks.canary_last),
+            ("stable", self.looks.stable_last),
+        ]
+        .into_iter()
+        .map(|(who, last)| (who, until - last))
+        .find(|(_, blind)| *blind > longest)
+        .map(|(who, blind)| {
+            format!("{who} was not seen in the last {blind:.0} seconds, at most {longest:.0} may be missing at the end")
+        })
     }
 
     /// What the pods did not tell.

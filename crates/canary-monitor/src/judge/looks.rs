@@ -11,6 +11,9 @@ pub(super) struct Looks {
     pub(super) stable: f64,
     pub(super) canary_seen: bool,
     pub(super) stable_seen: bool,
+    /// When each side was last seen, in seconds of the run.
+    pub(super) canary_last: f64,
+    pub(super) stable_last: f64,
     /// When each pod was first and last up.
     up: BTreeMap<String, (f64, f64)>,
 }
@@ -36,6 +39,12 @@ impl Looks {
         self.stable += stable;
         self.canary_seen |= canary > 0.0;
         self.stable_seen |= stable > 0.0;
+        if canary > 0.0 {
+            self.canary_last = now;
+        }
+        if stable > 0.0 {
+            self.stable_last = now;
+        }
     }
 
     /// The share of the pods of a side that told something. A pod that is gone for good is not waited
