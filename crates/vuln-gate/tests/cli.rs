@@ -1,5 +1,10 @@
 //! The tool from outside: what is typed, what is printed, how it ends.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

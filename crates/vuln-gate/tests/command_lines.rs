@@ -1,6 +1,11 @@
 //! Every `vuln-gate` command line that a page or script shows is one that it understands, and its page has
 //! the words of the code.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 #[path = "../../../tests/support/command_lines.rs"]
 mod command_lines;

@@ -1,4 +1,5 @@
 //! Real reports of every format against an independent count of what they hold.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::PathBuf;
 

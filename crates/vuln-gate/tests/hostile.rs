@@ -1,4 +1,5 @@
 //! What is not a whole report must never look like one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ fn a_report_that_is_cut_off_at_any_byte_is_never_a_whole_one() {
             );
         }
     }
-    assert!(cuts > 5_000, "{cuts}");
+    assert!(cuts > 1_500, "{cuts}");
 }
 
 #[test]

@@ -430,6 +430,12 @@ fn settle(
     } else {
         Class::Code
     };
+    if row.class == Class::Secret {
+        // Some tools quote what they found.
+        let plain = rule.and_then(|rule| rule.title.clone());
+        let masked = row.title.as_deref().map(without_tokens);
+        row.title = plain.or(masked.map(|text| sink.text(&text)));
+    }
     let level = found
         .level
         .as_deref()
@@ -455,6 +461,29 @@ fn settle(
     }
 }
 
+/// A text in which every word that could be a secret is masked: long, with letters and digits.
+fn without_tokens(text: &str) -> String {
+    let token = |word: &str| {
+        word.len() >= 12
+            && word.bytes().any(|byte| byte.is_ascii_digit())
+            && word.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    text.split_inclusive(|character: char| {
+        character.is_whitespace() || matches!(character, '"' | '\'' | '`')
+    })
+    .map(|word| {
+        let bare = word.trim_matches(|character: char| {
+            character.is_whitespace() || matches!(character, '"' | '\'' | '`')
+        });
+        if token(bare) {
+            word.replace(bare, "***")
+        } else {
+            word.to_owned()
+        }
+    })
+    .collect()
+}
+
 fn invoked(invocation: &Invocation, sink: &mut Sink) {
     sink.created = sink.created.max(time(invocation.ended.get()));
     if invocation.successful.get() == Some("false") {
@@ -478,6 +507,21 @@ fn invoked(invocation: &Invocation, sink: &mut Sink) {
             Gap::AnalysisFailed,
             "",
             message.unwrap_or("an error without a message"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_secret_is_not_passed_on() {
+        let masked = without_tokens("found 'AKIA2E0A8F3B244C9986' in config.py, 3 times");
+        assert_eq!(masked, "found '***' in config.py, 3 times");
+        assert_eq!(
+            without_tokens("AWS Access Key secret detected"),
+            "AWS Access Key secret detected"
         );
     }
 }
