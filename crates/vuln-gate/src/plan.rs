@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 
 use crate::model::{Class, FixBy, Vulnerability};
 
+/// Steps, and findings without one, that the report lists; the rest is counted.
+const MOST_TOLD: usize = 1_000;
+
 /// One upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -337,40 +340,61 @@ fn least_of(
             Some(from) => compare(ecosystem, version, from)?.is_gt(),
             None => true,
         };
-        if above && !candidates.contains(&version) {
+        if above {
             candidates.push(version);
         }
     }
-    let mends_all = |candidate: &str| -> Option<bool> {
-        for (_, fixed) in wanted {
-            if !mends(ecosystem, candidate, fixed)? {
-                return Some(false);
-            }
-        }
-        Some(true)
-    };
-    let mut best: Option<&String> = None;
+    candidates.sort();
+    candidates.dedup();
+    // In rising order the first that mends all is the least. A pre-release is nothing to move to unasked
+    // where there is a release.
+    let (early, mut candidates): (Vec<&String>, Vec<&String>) = candidates
+        .into_iter()
+        .partition(|version| is_prerelease(ecosystem, version));
+    candidates = rising(ecosystem, &candidates)?;
+    candidates.extend(rising(ecosystem, &early)?);
+    // Many flaws of a package are mended in the same versions, and what one candidate fails at the next one
+    // often does too: that one is asked first.
+    let mut lists: Vec<&Vec<String>> = wanted.iter().map(|(_, fixed)| fixed).collect();
+    lists.sort();
+    lists.dedup();
     for candidate in candidates {
-        if !mends_all(candidate)? {
-            continue;
-        }
-        let better = match best {
-            None => true,
-            Some(best) => {
-                // A pre-release is nothing to move to unasked, where there is a release.
-                let rank = |version: &str| is_prerelease(ecosystem, version);
-                match rank(candidate).cmp(&rank(best)) {
-                    Ordering::Less => true,
-                    Ordering::Greater => false,
-                    Ordering::Equal => compare(ecosystem, candidate, best)?.is_lt(),
-                }
+        let mut failed = None;
+        for (index, fixed) in lists.iter().enumerate() {
+            if !mends(ecosystem, candidate, fixed)? {
+                failed = Some(index);
+                break;
             }
-        };
-        if better {
-            best = Some(candidate);
+        }
+        match failed {
+            None => return Some(Some(candidate.clone())),
+            Some(index) => lists.swap(0, index),
         }
     }
-    Some(best.cloned())
+    Some(None)
+}
+
+/// The versions in rising order, merged half by half; `None` where two of them cannot be compared. The
+/// standard library's sort may panic where an order is not total, and this one is not where versions are strange.
+fn rising<'a>(ecosystem: Option<&str>, versions: &[&'a String]) -> Option<Vec<&'a String>> {
+    if versions.len() < 2 {
+        return Some(versions.to_vec());
+    }
+    let (left, right) = versions.split_at(versions.len() / 2);
+    let left = rising(ecosystem, left)?;
+    let right = rising(ecosystem, right)?;
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    let mut merged = Vec::with_capacity(versions.len());
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        let next = if compare(ecosystem, a, b)?.is_le() {
+            left.next()
+        } else {
+            right.next()
+        };
+        merged.extend(next);
+    }
+    merged.extend(left.chain(right));
+    Some(merged)
 }
 
 /// Whether a version has the fix of a vulnerability that is fixed in these: at or above the fix of its own
@@ -463,9 +487,11 @@ impl Plan {
     /// For `details.plan`.
     #[must_use]
     pub fn to_json(&self) -> Value {
+        let left_out = self.steps.len().saturating_sub(MOST_TOLD);
         let steps: Vec<Value> = self
             .steps
             .iter()
+            .take(MOST_TOLD)
             .map(|step| {
                 json!({
                     "package": step.package,
@@ -485,9 +511,14 @@ impl Plan {
         let stuck: Vec<Value> = self
             .stuck
             .iter()
+            .take(MOST_TOLD)
             .map(|stuck| json!({"rule": stuck.rule, "package": stuck.package, "why": stuck.why}))
             .collect();
-        json!({"steps": steps, "without_fix": stuck})
+        let stuck_left_out = self.stuck.len().saturating_sub(MOST_TOLD);
+        json!({
+            "steps": steps, "steps_left_out": left_out,
+            "without_fix": stuck, "without_fix_left_out": stuck_left_out,
+        })
     }
 
     /// What to type next, at most so many lines, the upgrade that clears most first.
