@@ -473,6 +473,26 @@ fn a_change_cannot_excuse_itself() {
 }
 
 #[test]
+fn a_change_cannot_allow_its_engines_to_be_missing() {
+    let mut world = World::new();
+    world.commit("f", "a");
+    world.git(&["branch", "base"]);
+    world.write(
+        "goldensignals.toml",
+        "[secret-scan]\nallow-missing = [\"gitleaks\", \"trufflehog\"]\nengine = [\"gitleaks\"]\n",
+    );
+    world.commit_all("allow it");
+    let run = world.scan(&["--range", "base..HEAD"]);
+    run.is(3, "inconclusive", "missing");
+    assert_eq!(run.engine("trufflehog")["outcome"], "missing");
+    assert!(
+        run.report["not_covered"]
+            .to_string()
+            .contains("this change edits")
+    );
+}
+
+#[test]
 fn a_saved_report_explains_one_secret() {
     let world = World::new();
     let (report, token) = with_token(&world, 13);

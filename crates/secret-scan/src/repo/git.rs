@@ -23,7 +23,7 @@ const SETTINGS: [(&str, &str); 10] = [
 ];
 
 /// Variables that would point git at another repository or change an engine's ways: hooks set some.
-const TAKEN_AWAY: [&str; 15] = [
+const TAKEN_AWAY: [&str; 17] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -34,6 +34,8 @@ const TAKEN_AWAY: [&str; 15] = [
     "GIT_TRACE",
     "GIT_LITERAL_PATHSPECS",
     "GIT_GLOB_PATHSPECS",
+    "BETTERLEAKS_CONFIG",
+    "BETTERLEAKS_CONFIG_TOML",
     "GITLEAKS_CONFIG",
     "GITLEAKS_CONFIG_TOML",
     // TruffleHog changes its results and its exit code where it finds these.
