@@ -1,5 +1,7 @@
 //! What was recorded, in the forms of other tools.
 
+pub mod shape;
+
 use std::path::PathBuf;
 
 use clap::Args;

@@ -180,7 +180,7 @@ fn as_whole(mut whole: RunResult, shards: &[RunResult]) -> RunResult {
 
 #[test]
 fn four_shards_merged_are_one_log_bit_for_bit() {
-    let all = requests(2000, 1);
+    let all = requests(240, 1);
     let shards: Vec<RunResult> = (0..4)
         .map(|index| {
             let part: Vec<Request> = all.iter().skip(index).step_by(4).cloned().collect();
@@ -224,7 +224,7 @@ fn four_shards_merged_are_one_log_bit_for_bit() {
 
 #[test]
 fn a_log_brings_back_all_that_was_recorded() {
-    let mut result = recorded(&requests(300, 2), None);
+    let mut result = recorded(&requests(120, 2), None);
     result.end = End::Aborted("p95 was lost for 10 s".to_owned());
     result.setup.model = Model::Open {
         rate: 33.300_000_000_000_004,
@@ -279,6 +279,74 @@ fn a_log_brings_back_all_that_was_recorded() {
     let mut clean = Vec::new();
     hlog::write(&result, &[], &redactor, &mut clean).unwrap();
     assert!(!String::from_utf8(clean).unwrap().contains("tok-12345678"));
+}
+
+#[test]
+fn the_csv_has_locusts_columns_and_is_read_back() {
+    let result = recorded(&requests(120, 9), None);
+    let text = crate::export::csv(&result);
+    let run = crate::import::run("file", text.as_bytes()).unwrap().run;
+    let total = result.total();
+    let read = &run.rows[crate::compare::model::TOTAL];
+    assert_eq!(read.requests, total.requests);
+    let p95 = total.response.value_at_quantile(0.95) as f64 / 1e3;
+    assert!((read.metrics[&crate::compare::model::Metric::P95] - p95).abs() < 1e-9);
+    assert_eq!(run.rows.len(), ENDPOINTS.len() + 1);
+    let columns = text.lines().map(|line| line.split(',').count());
+    assert_eq!(columns.clone().next(), Some(22));
+    let empty = crate::export::csv(&empty(None));
+    assert!(
+        empty.ends_with(
+            ",Aggregated,0,0,N/A,N/A,N/A,N/A,N/A,0,0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\n"
+        ),
+        "{empty}"
+    );
+}
+
+#[test]
+fn benchmarks_have_a_name_a_unit_and_a_value_and_none_of_nothing() {
+    let result = recorded(&requests(120, 9), None);
+    let list = crate::export::benchmark_json(&result);
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 4 * (ENDPOINTS.len() + 1));
+    for entry in list {
+        assert!(
+            entry["name"].is_string() && entry["unit"].is_string() && entry["value"].is_number()
+        );
+    }
+    assert_eq!(
+        crate::export::benchmark_json(&empty(None)),
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn every_request_is_in_one_cell_of_the_heatmap_and_curves_rise() {
+    let result = recorded(&requests(120, 9), None);
+    let heatmap = crate::export::shape::heatmap(&result);
+    let counts = heatmap["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|column| column["counts"].as_array().unwrap());
+    assert_eq!(
+        counts.map(|count| count.as_u64().unwrap()).sum::<u64>(),
+        120
+    );
+    assert_eq!(heatmap["edges_ms"].as_array().unwrap().len(), 16);
+    for curve in crate::export::shape::curves(&result).as_array().unwrap() {
+        let times: Vec<f64> = curve["response_ms"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| pair[1].as_f64().unwrap())
+            .collect();
+        assert!(times.len() > 3 && times.is_sorted(), "{curve}");
+    }
+    assert_eq!(
+        crate::export::shape::curves(&empty(None)),
+        serde_json::json!([])
+    );
 }
 
 /// All but histograms, which the bytes compare.

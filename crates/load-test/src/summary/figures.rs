@@ -4,6 +4,7 @@ use gs_common::report::{Series, millis};
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use crate::export::shape;
 use crate::judge::Judgement;
 use crate::result::{Arrivals, ErrorKind, Model, RunResult, Setup, Stats};
 
@@ -38,15 +39,15 @@ pub(super) fn series(run: &RunResult) -> Vec<Series> {
         Model::Open { .. } => "open requests",
     };
     let all: [(&str, &str, &OfInterval<'_>); 6] = [
-        ("requests", "1/s", &|interval| {
+        ("requests: ended", "1/s", &|interval| {
             per_second(interval.requests, interval)
         }),
-        ("failures", "1/s", &|interval| {
+        ("requests: failed", "1/s", &|interval| {
             per_second(interval.failures, interval)
         }),
-        ("response p50", "ms", &quantile(0.5)),
-        ("response p95", "ms", &quantile(0.95)),
-        ("response p99", "ms", &quantile(0.99)),
+        ("response: p50", "ms", &quantile(0.5)),
+        ("response: p95", "ms", &quantile(0.95)),
+        ("response: p99", "ms", &quantile(0.99)),
         (users, "", &|interval| Some(interval.users as f64)),
     ];
     all.into_iter()
@@ -137,6 +138,8 @@ pub(super) fn details(run: &RunResult, judgement: &Judgement, total: &Stats) -> 
             })
             .collect(),
     );
+    put("curves", shape::curves(run));
+    put("heatmap", shape::heatmap(run));
     put("generator", generator(run, judgement));
     put("model", model(&setup.model));
     put("setup", setup_value(setup));

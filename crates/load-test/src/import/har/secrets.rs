@@ -73,7 +73,7 @@ impl Secrets {
         }
         match &found.body {
             None => {}
-            Some(Body::Json(json)) => self.learn_json(json, None, 0),
+            Some(Body::Json(json)) => self.learn_json(json, None),
             Some(Body::Form(pairs)) => {
                 for (name, value) in pairs {
                     if is_sensitive_parameter(name) {
@@ -97,19 +97,19 @@ impl Secrets {
         Ok(())
     }
 
-    fn learn_json(&mut self, json: &Value, sensitive: Option<&str>, depth: usize) {
+    fn learn_json(&mut self, json: &Value, sensitive: Option<&str>) {
         match json {
             Value::Object(members) => {
                 for (name, member) in members {
                     self.tokens(name);
                     let below = is_sensitive_parameter(&snake(name)).then_some(name.as_str());
-                    self.learn_json(member, below.or(sensitive), depth + 1);
+                    self.learn_json(member, below.or(sensitive));
                 }
             }
             Value::Array(items) => {
                 items
                     .iter()
-                    .for_each(|item| self.learn_json(item, sensitive, depth + 1));
+                    .for_each(|item| self.learn_json(item, sensitive));
             }
             Value::String(text) => match sensitive {
                 Some(name) => self.add(name, text),
