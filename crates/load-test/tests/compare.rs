@@ -439,6 +439,37 @@ fn benchmarks_of_the_api_are_judged_by_the_same_rule() {
 }
 
 #[test]
+fn a_rare_endpoint_warns_and_fails_nothing_unless_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let stats = |number: u32, rare: u32| {
+        let path = folder.path().join(format!("{number}-{rare}.csv"));
+        let time = 100 + number;
+        put(
+            &path,
+            &format!(
+                "Type,Name,Request Count,Failure Count,Median Response Time,Requests/s,95%\n\
+                 GET,/often,1000,0,{time},50,{time}\nGET,/rare,{rare},0,{time},1,{time}\n,Aggregated,1000,0,{time},50,{time}\n"
+            ),
+        );
+        path.display().to_string()
+    };
+    let files: Vec<String> = (0..6).map(|number| stats(number, 3)).collect();
+    let compare = |more: &[&str]| {
+        let mut line = vec!["compare"];
+        line.extend(files.iter().map(String::as_str));
+        line.extend(more);
+        let run = judged(&line);
+        (run.code, run.report["reason"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(compare(&[]), (0, "not_all_judged".to_owned()));
+    assert_eq!(compare(&["--strict"]), (1, "not_all_judged".to_owned()));
+    assert_eq!(
+        compare(&["--endpoint", "GET /rare"]),
+        (3, "too_few_requests".to_owned())
+    );
+}
+
+#[test]
 fn a_recording_is_printed_as_personas_that_validate() {
     let folder = tempfile::tempdir().unwrap();
     let output = tool(&[

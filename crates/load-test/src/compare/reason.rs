@@ -5,6 +5,8 @@ pub type Reason = &'static str;
 
 /// No endpoint is worse.
 pub const NO_WORSE: Reason = "no_worse";
+/// No endpoint is worse, but some could not be judged alone.
+pub const NOT_ALL_JUDGED: Reason = "not_all_judged";
 /// At least one endpoint is worse.
 pub const WORSE: Reason = "worse";
 /// Failures rose.
@@ -51,10 +53,14 @@ pub const EXPORT_FAILED: Reason = "export_failed";
 pub const UNREADABLE: Reason = "unreadable";
 
 /// All codes, with what they mean: the page lists them, a test holds it to that.
-pub const ALL: [(Reason, &str); 23] = [
+pub const ALL: [(Reason, &str); 24] = [
     (
         NO_WORSE,
         "pass: every endpoint is shown to be within the margin, or better",
+    ),
+    (
+        NOT_ALL_JUDGED,
+        "warn: nothing is worse, but some endpoints have too few requests to be judged alone",
     ),
     (
         WORSE,

@@ -159,7 +159,7 @@ fn judged(
     report.checks = comparison
         .judged
         .iter()
-        .map(|judged| check(judged, kind, policy))
+        .map(|judged| check(judged, kind, comparison, policy))
         .collect();
     for name in &comparison.only_new {
         report
@@ -214,10 +214,23 @@ fn judged(
     }
 }
 
-fn check(judged: &Judged, kind: &Kind, policy: &Policy) -> Check {
+/// Whether an endpoint has too few requests to be judged alone, while all of them together were judged,
+/// and nobody asked for it by name.
+fn only_in_total(judged: &Judged, comparison: &Comparison, policy: &Policy) -> bool {
+    let total = |other: &Judged| {
+        other.name == TOTAL && is_latency(other.metric) && other.change != Change::Unknown
+    };
+    judged.why == Some(Why::FewRequests)
+        && judged.name != TOTAL
+        && policy.only.is_empty()
+        && comparison.judged.iter().any(total)
+}
+
+fn check(judged: &Judged, kind: &Kind, comparison: &Comparison, policy: &Policy) -> Check {
     // In a self-test any claim is a false one, a better one too.
     let verdict = match (judged.change, kind) {
         (Change::Worse, _) | (Change::Better, Kind::SelfTest) => Verdict::Fail,
+        (Change::Unknown, _) if only_in_total(judged, comparison, policy) => Verdict::Warn,
         (Change::Unknown, _) => Verdict::Inconclusive,
         (Change::Better | Change::Same, _) => Verdict::Pass,
     };
@@ -374,6 +387,9 @@ fn concluded(
         with(Change::Unknown),
         with(Change::Better),
     );
+    let (scarce, unknown): (Vec<&Judged>, Vec<&Judged>) = unknown
+        .into_iter()
+        .partition(|judged| only_in_total(judged, comparison, policy));
     if *kind == Kind::SelfTest {
         let alarms: Vec<&Judged> = worse.iter().chain(&better).copied().collect();
         return match verdict {
@@ -405,6 +421,18 @@ fn concluded(
         };
     }
     match verdict {
+        Verdict::Warn => (
+            reason::NOT_ALL_JUDGED,
+            format!(
+                "none of {all} comparisons is worse, but {} have too few requests to be judged alone: {}",
+                scarce.len(),
+                scarce
+                    .iter()
+                    .map(|judged| judged.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        ),
         Verdict::Fail => {
             // A latency that is worse says more than what follows from it.
             let first = worse
@@ -434,7 +462,7 @@ fn concluded(
                 worst(&unknown)
             ),
         ),
-        Verdict::Pass | Verdict::Warn => (
+        Verdict::Pass => (
             reason::NO_WORSE,
             if better.is_empty() {
                 format!("none of {all} comparisons is worse")
@@ -457,7 +485,7 @@ fn next(reason: Reason, kind: &Kind, comparison: &Comparison, policy: &Policy) -
         reason::UNDECIDED => {
             "take more pairs (--pairs) or longer ones (--duration), or allow more (--margin)"
         }
-        reason::TOO_FEW_REQUESTS => {
+        reason::TOO_FEW_REQUESTS | reason::NOT_ALL_JUDGED => {
             "make the runs longer (--duration), or judge a few endpoints only (--endpoint NAME)"
         }
         reason::TOO_FEW_BASELINES => {

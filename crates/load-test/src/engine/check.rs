@@ -37,7 +37,11 @@ pub async fn check(
     mut plan: Plan,
     cancel: impl Future<Output = ()>,
 ) -> Result<(Vec<Checked>, bool), NoStart> {
-    prepare(&mut plan).await?;
+    let mut cancel = std::pin::pin!(cancel);
+    tokio::select! {
+        prepared = prepare(&mut plan) => drop(prepared?),
+        () = &mut cancel => return Err(NoStart::Cancelled),
+    }
     let world = World::new(plan, Instant::now());
     let mut all = Vec::new();
     let work = async {
@@ -60,7 +64,7 @@ pub async fn check(
     };
     let whole = tokio::select! {
         () = work => true,
-        () = cancel => false,
+        () = &mut cancel => false,
     };
     Ok((all, whole))
 }

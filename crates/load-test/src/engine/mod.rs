@@ -28,6 +28,7 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
+use crate::judge::reason;
 use crate::persona::Personas;
 use crate::result::{End, Generator, Interval, Model, RunResult, Setup, Stage};
 pub use check::{Checked, check};
@@ -113,6 +114,24 @@ pub enum NoStart {
     },
     /// The start of a persona, which the open model does once, went wrong.
     Start(String),
+    /// The run was cancelled before the load began.
+    Cancelled,
+    /// The deadline came before the load began.
+    Deadline,
+}
+
+impl NoStart {
+    /// The stable code of the report.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => reason::TARGET_UNREACHABLE,
+            Self::Descriptors { .. } => reason::DESCRIPTOR_LIMIT,
+            Self::Start(_) => reason::START_FAILED,
+            Self::Cancelled => gs_common::report::INTERRUPTED,
+            Self::Deadline => reason::DEADLINE,
+        }
+    }
 }
 
 impl std::fmt::Display for NoStart {
@@ -124,12 +143,17 @@ impl std::fmt::Display for NoStart {
                 "{needed} connections are needed, but this process may open {limit} descriptors"
             ),
             Self::Start(why) => f.write_str(why),
+            Self::Cancelled => f.write_str("interrupted before the load began"),
+            Self::Deadline => f.write_str("the deadline came before the load began"),
         }
     }
 }
 
 /// The connection test is tried so often.
 const TRIES: u32 = 3;
+
+/// Longer than any run.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// The pause between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
@@ -236,10 +260,19 @@ pub async fn run(
     deadline: Option<Duration>,
 ) -> Result<RunResult, NoStart> {
     let called = Instant::now();
-    let descriptor_limit = prepare(&mut plan).await?;
-    let saved = match plan.model {
-        Model::Open { .. } => enter_all(&plan).await?,
-        Model::Closed { .. } => Vec::new(),
+    let mut cancel = std::pin::pin!(cancel);
+    let begin = async {
+        let descriptor_limit = prepare(&mut plan).await?;
+        let saved = match plan.model {
+            Model::Open { .. } => enter_all(&plan).await?,
+            Model::Closed { .. } => Vec::new(),
+        };
+        Ok((descriptor_limit, saved))
+    };
+    let (descriptor_limit, saved) = tokio::select! {
+        begun = begin => begun?,
+        () = &mut cancel => return Err(NoStart::Cancelled),
+        () = tokio::time::sleep(deadline.unwrap_or(FOREVER)) => return Err(NoStart::Deadline),
     };
     let length = schedule::length(&plan.stages);
     let every = interval_length(length);
@@ -273,7 +306,6 @@ pub async fn run(
     let planned_end = began + length;
     let cut_at = deadline.map(|deadline| called + deadline);
     let mut next_tick = began + every;
-    let mut cancel = std::pin::pin!(cancel);
     let mut conducting = true;
     loop {
         let wake = next_tick

@@ -89,14 +89,19 @@ pub fn of_result(source: &str, result: &RunResult, version: &str) -> Run {
         let stats = result.sum(|cell| cell.endpoint == endpoint);
         rows.insert(endpoint.to_owned(), row(&stats, seconds));
     }
-    let void = match &result.end {
+    // Times under a quarter of the load say nothing of the whole.
+    let part = result
+        .setup
+        .shard
+        .map(|(index, count)| part_of(index, count));
+    let void = part.or_else(|| match &result.end {
         End::Complete => {
             saturation(result).map(|why| format!("its generator was saturated: {why}"))
         }
         End::Interrupted => Some("it was interrupted".to_owned()),
         End::Deadline => Some("its deadline ended it early".to_owned()),
         End::Aborted(why) | End::Broken(why) => Some(why.clone()),
-    };
+    });
     Run {
         source: source.to_owned(),
         identity: identity(&result.target, &result.setup, version),
@@ -104,6 +109,10 @@ pub fn of_result(source: &str, result: &RunResult, version: &str) -> Run {
         void,
         started_at: Some(result.started_at.as_millisecond() as f64 / 1e3),
     }
+}
+
+fn part_of(index: u32, count: u32) -> String {
+    format!("it is shard {index} of {count}: merge all of them first")
 }
 
 fn row(stats: &Stats, seconds: f64) -> Row {
@@ -183,13 +192,17 @@ pub fn read(source: &str, document: &Map<String, Value>) -> Result<Run, Unreadab
         rows.insert(name.to_owned(), read_row(endpoint, name)?);
     }
     let reason = text(document.get("reason")).unwrap_or_default();
-    let void = match reason.as_str() {
+    let shard = details.get("shard").map(|shard| {
+        let number = |key: &str| shard.get(key).and_then(Value::as_u64).unwrap_or(0);
+        part_of(number("index") as u32, number("count") as u32)
+    });
+    let void = shard.or(match reason.as_str() {
         INTERRUPTED => Some("it was interrupted".to_owned()),
         // Whoever makes load too late measures itself.
         "generator_saturated" => Some("its generator was saturated".to_owned()),
         "deadline" => Some("its deadline ended it early".to_owned()),
         _ => None,
-    };
+    });
     let started_at = text(document.get("started_at"))
         .and_then(|text| text.parse::<jiff::Timestamp>().ok())
         .map(|time| time.as_millisecond() as f64 / 1e3);

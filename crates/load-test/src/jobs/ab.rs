@@ -273,11 +273,7 @@ pub(super) async fn one(
     let result = engine::run(plan, |_| ControlFlow::Continue(()), cancel, left)
         .await
         .map_err(|why| {
-            let code = match &why {
-                engine::NoStart::Unreachable(_) => reason::TARGET_UNREACHABLE,
-                engine::NoStart::Descriptors { .. } => reason::DESCRIPTOR_LIMIT,
-                engine::NoStart::Start(_) => reason::START_FAILED,
-            };
+            let code = why.reason();
             (code, why.to_string())
         })?;
     match &result.end {

@@ -72,23 +72,15 @@ pub fn report(run: &RunResult, judgement: &Judgement) -> Report {
 pub fn no_start(plan: &Plan, started_at: Timestamp, why: &NoStart) -> Report {
     let target = plan.target.to_string();
     let mut report = empty(target.trim_end_matches('/'), started_at);
-    let (code, next) = match why {
-        NoStart::Unreachable(_) => (
-            reason::TARGET_UNREACHABLE,
-            format!("smoke-test {}", report.subject.name),
-        ),
-        NoStart::Descriptors { needed, .. } => (
-            reason::DESCRIPTOR_LIMIT,
-            format!("ulimit -n {}", needed + 100),
-        ),
-        NoStart::Start(_) => (
-            reason::START_FAILED,
-            format!("load-test check {}", report.subject.name),
-        ),
+    let next = match why {
+        NoStart::Cancelled | NoStart::Deadline => None,
+        NoStart::Unreachable(_) => Some(format!("smoke-test {}", report.subject.name)),
+        NoStart::Descriptors { needed, .. } => Some(format!("ulimit -n {}", needed + 100)),
+        NoStart::Start(_) => Some(format!("load-test check {}", report.subject.name)),
     };
-    report.reason = code.to_owned();
+    report.reason = why.reason().to_owned();
     report.summary = format!("no verdict: {why}; no load was sent");
-    report.next = vec![next];
+    report.next.extend(next);
     report
         .not_covered
         .push("every goal: no request was measured".to_owned());
