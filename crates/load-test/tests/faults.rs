@@ -462,41 +462,44 @@ fn stalling(from: Duration, until: Duration) -> std::net::SocketAddr {
     address
 }
 
-#[test]
-fn a_server_that_stalls_hides_nothing() {
-    // Stopped for 2 of 8 s at 200 requests/s over 10 connections. A quarter of the arrivals is due in the
-    // stall and waits evenly for 2 to 0 s: the truth is p95 = 2 s x (1 - 0.05/0.25) = 1.6 s and
-    // p99 = 2 s x (1 - 0.01/0.25) = 1.92 s.
+/// A run against a server that stops for two seconds, over ten connections.
+fn stalled(rate: &str, duration: &str) -> Run {
     let address = stalling(Duration::from_secs(3), Duration::from_secs(5));
     let folder = tempfile::tempdir().unwrap();
     let path = personas(folder.path(), SIMPLE);
-    let run = run(&[
-        &format!("http://{address}"),
+    let url = format!("http://{address}");
+    run(&[
+        &url,
         "--rate",
-        "200",
+        rate,
         "--connections",
         "10",
         "--duration",
-        "8s",
+        duration,
         "--personas",
         &path,
         "--goal",
         "p95<200ms",
-    ]);
+    ])
+}
+
+fn response_ms(run: &Run, name: &str) -> f64 {
+    run.report["details"]["total"]["response_ms"][name]
+        .as_f64()
+        .unwrap()
+}
+
+#[test]
+fn a_server_that_stalls_hides_nothing() {
+    // Stopped for 2 of 8 s. A quarter of the arrivals is due in the stall and waits evenly for 2 to 0 s: the
+    // truth is p95 = 2 s x (1 - 0.05/0.25) = 1.6 s and p99 = 2 s x (1 - 0.01/0.25) = 1.92 s. A busy machine
+    // can only add to that.
+    let run = stalled("200", "8s");
     assert_eq!(run.total("requests"), 1600, "{}", run.report["summary"]);
-    let total = &run.report["details"]["total"];
-    let near = |name: &str, truth: f64| {
-        let seen = total["response_ms"][name].as_f64().unwrap();
-        // Other work shares this machine; the figures of `docs/performance.md` are from a quiet one.
-        assert!(
-            (seen / truth - 1.0).abs() < 0.1,
-            "{name}: {seen} ms, {truth} ms wanted"
-        );
-    };
-    near("p95", 1600.0);
-    near("p99", 1920.0);
-    let service = total["service_ms"]["p95"].as_f64().unwrap();
-    assert!(service < 800.0, "service time does not see it: {service}");
+    for (name, truth) in [("p95", 1600.0), ("p99", 1920.0)] {
+        let seen = response_ms(&run, name);
+        assert!(seen > truth * 0.97, "{name}: {seen} ms, {truth} ms is true");
+    }
     assert!(
         run.report["details"]["generator"]["waited"]
             .as_u64()
@@ -504,4 +507,19 @@ fn a_server_that_stalls_hides_nothing() {
             > 300
     );
     assert_eq!((run.code, run.text("reason")), (1, "goals_missed"));
+}
+
+#[test]
+#[ignore = "needs a quiet machine: run it alone"]
+fn a_stall_is_measured_within_three_percent() {
+    // The figures of the notes on coordinated omission: stopped for 2 of 20 s at 400 requests/s, a tenth of the
+    // arrivals waits evenly for 2 to 0 s. p95 = 2 s x (1 - 0.05/0.1), p99 = 2 s x (1 - 0.01/0.1).
+    let run = stalled("400", "20s");
+    assert_eq!(run.total("requests"), 8000, "{}", run.report["summary"]);
+    for (name, truth) in [("p95", 1000.0), ("p99", 1800.0)] {
+        let seen = response_ms(&run, name);
+        assert!((seen / truth - 1.0).abs() < 0.03, "{name}: {seen} ms");
+    }
+    let service = run.report["details"]["total"]["service_ms"]["p95"].as_f64();
+    assert!(service.unwrap() < 100.0, "service time does not see it");
 }
