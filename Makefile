@@ -26,9 +26,10 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## See the tools at work on a simulated service, with a fault; needs only the Rust toolchain
+demo: ## See the tools at work on a simulated service, with faults; needs only the Rust toolchain
+	@if ! command -v gitleaks >/dev/null && command -v go >/dev/null; then $(MAKE) --no-print-directory $(TOOLS)/bin/gitleaks; fi
 	$(CARGO) build --quiet --release --bins
-	bash tools/demo.sh $(TARGET)/release $(CURDIR)/target/demo
+	PATH="$(TOOLS)/bin:$$PATH" bash tools/demo.sh $(TARGET)/release $(CURDIR)/target/demo
 
 .PHONY: verify
 verify: ## Smoke-test a real deployment: make verify URL=https://staging.goldensignals.ai
@@ -79,6 +80,12 @@ check-docs: $(VENV)/.done ## Lint the Markdown pages and their links
 check-workflows: $(VENV)/.done ## Lint the workflows
 	$(VENV)/bin/zizmor --offline --persona auditor --no-progress .github
 	$(VENV)/bin/actionlint -color=false
+
+# Needs a nightly toolchain and cargo-fuzz; the targets' seeds are the fixtures of the tests.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(VENV)/.done ## Fuzz every parser of foreign data for FUZZ_SECONDS each
+	bash tools/fuzz.sh $(VENV)/bin $(FUZZ_SECONDS)
 
 .PHONY: bench
 bench: ## Measure smoke-test beside bash with curl (and Hurl, where it is installed)

@@ -31,6 +31,9 @@ impl FileError {
 /// Writes a file beside its final place, then renames it into it. On any failure the final name is
 /// as it was before, and nothing is left beside it.
 ///
+/// A device or a pipe (`/dev/stdout`, `/dev/null`, a FIFO) is written to directly: a rename would put a
+/// file in its place, which root is allowed to do even in `/dev`.
+///
 /// # Errors
 /// The folder is missing or not writable, the disk is full, or `write` itself failed.
 pub fn write_atomic(
@@ -40,6 +43,12 @@ pub fn write_atomic(
     let attempt = || {
         if path.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let mut device =
+                io::BufWriter::new(std::fs::OpenOptions::new().write(true).open(path)?);
+            write(&mut device)?;
+            return device.flush();
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -105,6 +114,25 @@ mod tests {
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    /// As root, a rename onto `/dev/full` once took the device away from the whole machine.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_written_to_and_stays_a_pipe() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::read(path).unwrap()
+        });
+        write_atomic(&path, |out| out.write_all(b"through")).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().file_type().is_fifo());
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert_eq!(names(folder.path()), ["pipe"]);
     }
 
     #[test]

@@ -370,18 +370,21 @@ impl std::fmt::Display for Scope {
     }
 }
 
+/// Whether a metric speaks of what a default speaks of.
+type About = fn(Metric) -> bool;
+
 /// The goals of a run: those that were given, and those of the guide where nothing was said about the
 /// same thing. A run whose requests fail is never good, whatever goals were given.
 #[must_use]
 pub fn with_defaults(given: Vec<Goal>, slow: Duration) -> Vec<Goal> {
-    let about = |goals: &[Goal], test: fn(Metric) -> bool| {
+    let about = |goals: &[Goal], test: About| {
         goals
             .iter()
             .any(|goal| goal.scope == Scope::All && !goal.warns && test(goal.metric))
     };
     let mut goals = given;
     let slow = format!("warn:max<={}", units::show_duration(slow));
-    let defaults: [(&str, fn(Metric) -> bool); 6] = [
+    let defaults: [(&str, About); 6] = [
         ("mean<=200ms", |metric| {
             matches!(
                 metric,

@@ -461,6 +461,8 @@ pub struct Generator {
     /// How late requests were handed on for reasons of our own: timers and CPU, not the wait for a
     /// connection.
     pub lateness: Histogram<u64>,
+    /// One request in a hundred may be handed on so late; a generator that is later is saturated.
+    pub lateness_limit: Duration,
     /// Arrivals of the open model that found no free connection and waited.
     pub waited: u64,
     /// How long those waited for a connection.
@@ -488,6 +490,7 @@ impl Default for Generator {
             cpu_seconds: 0.0,
             threads: 1,
             lateness: micros_histogram(),
+            lateness_limit: Duration::from_millis(100),
             waited: 0,
             wait: micros_histogram(),
             dropped: 0,

@@ -34,6 +34,7 @@ pub(crate) async fn examine(
         verify: false,
         gitleaks_config: None,
         inline_allow: false,
+        is_shared: false,
     };
     for one in &config.engines {
         let path = variables.get("PATH").map(String::as_str);

@@ -147,6 +147,7 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
         verify: false,
         gitleaks_config: rules.as_deref(),
         inline_allow: config.inline_allow,
+        is_shared: config.engines.len() > 1,
     };
     for engine in &config.engines {
         if engine.kind != Kind::Gitleaks {
@@ -242,6 +243,7 @@ async fn repository(
             verify: config.verify,
             gitleaks_config: rules.as_deref(),
             inline_allow: config.inline_allow,
+            is_shared: config.engines.len() > 1,
         },
         config,
         repository,
@@ -327,8 +329,8 @@ async fn count(scan: &Scan<'_>, history: bool) -> (Counted, Vec<PassRun>) {
         && history.merges_with_text() > 0
     {
         for engine in &scan.config.engines {
-            // Gitleaks gets them with the history, and a range of the others has them already.
-            if engine.kind != Kind::Gitleaks {
+            // Gitleaks gets them with the history, and Kingfisher reads objects, not patches.
+            if engine.kind == Kind::TruffleHog {
                 passes.push(text_pass(scan, engine, Pass::Merges, true).await);
             }
         }

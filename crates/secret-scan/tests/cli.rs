@@ -147,6 +147,50 @@ fn a_shallow_clone_is_no_verdict_and_the_fix_is_said() {
 }
 
 #[test]
+fn a_folder_of_another_user_is_no_verdict_and_the_fix_is_said() {
+    let mut world = World::new();
+    world.commit("f", "a");
+    let words = ["--no-verification", "--output", "json"];
+    // Git's own switch for tests: as if somebody else owned everything.
+    let other = ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "true");
+    let run = world.run_with(&words, "", &[other]);
+    run.is(3, "inconclusive", "unsafe_repository");
+    assert!(run.report["next"].to_string().contains("safe.directory"));
+    // A runner that trusts the folder by the environment goes on trusting it.
+    let root = world.repo().canonicalize().unwrap().display().to_string();
+    let run = world.run_with(
+        &words,
+        "",
+        &[
+            other,
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "safe.directory"),
+            ("GIT_CONFIG_VALUE_0", &root),
+        ],
+    );
+    assert_ne!(run.report["reason"], "unsafe_repository");
+}
+
+#[test]
+fn a_shallow_clone_is_whole_enough_for_a_range_within_it() {
+    let mut world = World::new();
+    for text in ["a", "b", "c", "d"] {
+        world.commit("f", text);
+    }
+    let clone = world.path("clone").display().to_string();
+    let source = format!("file://{}", world.repo().display());
+    world.git(&["clone", "--quiet", "--depth", "3", &source, &clone]);
+    let run = world.scan(&[&clone, "--range", "HEAD~1..HEAD"]);
+    run.is(3, "inconclusive", "missing");
+    world
+        .scan(&[&clone, "--range", "HEAD~2..HEAD"])
+        .is(3, "inconclusive", "missing");
+    world
+        .scan(&[&clone, "--range", "HEAD~3..HEAD"])
+        .is(3, "inconclusive", "unknown_revision");
+}
+
+#[test]
 fn a_partial_clone_is_no_verdict() {
     let mut world = World::new();
     world.commit("f", "a");

@@ -317,7 +317,11 @@ fn the_hook_looks_at_what_is_staged() {
     world.git(&["add", "a.txt"]);
     let run = world.scan(&["--staged"]);
     run.is(1, "fail", "secrets_found");
-    assert!(run.finding(&world.fingerprint(&token)).is_some());
+    let finding = run.finding(&world.fingerprint(&token)).unwrap();
+    assert!(
+        finding["message"].to_string().contains("not committed yet"),
+        "{finding}"
+    );
     // A comment in the line is no excuse.
     world.write("a.txt", format!("token = {token} # gitleaks:allow\n"));
     world.git(&["add", "a.txt"]);
@@ -392,4 +396,35 @@ fn a_bare_repository_has_a_history_too() {
         finding["sources"],
         serde_json::json!(["gitleaks", "trufflehog"])
     );
+}
+
+#[test]
+#[ignore = "needs Gitleaks and TruffleHog, run make tools"]
+fn a_verification_that_fails_is_never_clean() {
+    let mut world = World::new();
+    let token = github_token(60);
+    world.commit("a.txt", format!("token = {token}\n"));
+    world.with_real();
+    // No issuer can be reached: nobody listens there, and nothing leaves this machine.
+    let nowhere = "http://127.0.0.1:9";
+    let run = world.run_with(
+        &[
+            "--output",
+            "json",
+            "--fail-on",
+            "possibly-live",
+            "--engine",
+            "trufflehog",
+        ],
+        "",
+        &[
+            ("HTTPS_PROXY", nowhere),
+            ("HTTP_PROXY", nowhere),
+            ("https_proxy", nowhere),
+        ],
+    );
+    run.is(1, "fail", "secrets_found");
+    let finding = run.finding(&world.fingerprint(&token)).unwrap();
+    assert_eq!(finding["verification"], "failed");
+    assert!(finding["verified"].is_null());
 }

@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 use gs_common::cli::{ConfigArgs, OutputArgs, Shell, styles};
 
+use crate::accept::args::{AcceptArgs, ImportArgs, VexArgs};
+
 const ABOUT: &str = "Do the scanners' reports allow this release?";
 
 const EXAMPLES: &str = "\
@@ -40,8 +42,15 @@ pub enum Verb {
     Explain(Box<ExplainArgs>),
     /// Say what each file is and how many findings it lists; judges nothing
     Validate(Box<ValidateArgs>),
+    /// Print exceptions made of another tool's ignore file, to be completed by a person
+    Import(ImportArgs),
+    /// Print an OpenVEX document of the exceptions that hold
+    Vex(Box<VexArgs>),
     /// Write a commented start of the section `[vuln-gate]`
     Init {
+        /// Of a file of exceptions instead
+        #[arg(long)]
+        exceptions: bool,
         /// Where to write it; `-` prints it
         #[arg(value_name = "FILE", default_value = "-")]
         path: String,
@@ -112,6 +121,9 @@ pub struct PolicyArgs {
     /// Compare with these reports of the base: only what is new fails; repeatable
     #[arg(long, value_name = "FILE")]
     pub base: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub accept: AcceptArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc would become the help heading's text")]
     pub trust: TrustArgs,

@@ -9,6 +9,7 @@ use gs_common::finding::Severity;
 use gs_common::suppression::Glob;
 use gs_common::units;
 
+use crate::accept;
 use crate::args::PolicyArgs;
 use crate::judge::{Accepted, Effect, Policy, Required};
 use crate::merge::SeverityFrom;
@@ -19,6 +20,8 @@ use crate::model::{Class, Format, Gap};
 pub struct Config {
     /// What the judge goes by.
     pub policy: Policy,
+    /// What was accepted on record.
+    pub accept: accept::Config,
     /// Whose severity counts.
     pub severity_from: SeverityFrom,
     /// The reports of the base.
@@ -105,6 +108,7 @@ impl Config {
         }
         let ignored_targets = set.list("ignore-target", &args.ignore_target, glob)?;
         let base = set.list("base", &args.base, some_text)?;
+        let (accept, sla) = accept::Config::resolve(&args.accept, &mut set)?;
         let trust = &args.trust;
         let policy = Policy {
             fail_on,
@@ -113,6 +117,7 @@ impl Config {
             unfixed,
             unfixed_grace_days: grace,
             ignored_targets,
+            sla,
             required: set.list("require", &trust.require, required)?,
             expected_targets: set.list("expect-target", &trust.expect_target, some_text)?,
             max_age: set.value("max-age", trust.max_age.as_deref(), "7d", age)?,
@@ -131,6 +136,7 @@ impl Config {
         let (rows, warnings) = set.finish()?;
         Ok(Self {
             policy,
+            accept,
             severity_from,
             base,
             max_findings,

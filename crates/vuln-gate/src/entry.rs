@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write};
+use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::Path;
 
 use gs_common::cli::{self, OutputArgs, Talk};
-use gs_common::config::ConfigError;
+use gs_common::config::{ConfigError, read_text};
 use gs_common::exit::Exit;
 use gs_common::file::write_atomic;
 use gs_common::redact::Redactor;
 use gs_common::render::Look;
 use gs_common::report::Report;
 use gs_common::sink::{Sinks, conclude};
+use gs_common::suppression::LARGEST;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
+use crate::accept::args::VexArgs;
 use crate::args::{Cli, ExplainArgs, RunArgs, ValidateArgs, Verb};
 use crate::config::Config;
-use crate::{explain, init, judge, merge, run, summary};
+use crate::{accept, explain, import, init, judge, merge, run, summary, vex};
 
 type Variables = BTreeMap<String, String>;
 
@@ -61,7 +65,9 @@ fn dispatch(cli: &Cli, variables: &Variables, talk: &mut Talk) -> Result<Exit, C
         None => gate(&cli.run, variables, &cwd, talk),
         Some(Verb::Explain(args)) => explained(args, variables, &cwd, talk),
         Some(Verb::Validate(args)) => validated(args),
-        Some(Verb::Init { path }) => write_start(path),
+        Some(Verb::Import(args)) => imported(&args.file, talk),
+        Some(Verb::Vex(args)) => stated(args, variables, &cwd, talk),
+        Some(Verb::Init { path, exceptions }) => write_start(path, *exceptions),
         Some(Verb::Config { policy, json }) => {
             let config = Config::resolve(policy, variables, &cwd)?;
             say(|out| cli::show_settings(&config.rows, *json, out))
@@ -106,11 +112,13 @@ fn gate(
     })?;
     let config = warned(Config::resolve(&args.policy, variables, cwd)?, talk);
     let started_at = Timestamp::now();
+    let sources = config.accept.load(variables, today(started_at))?;
     let inputs = run::read(files(args)?);
     let base = run::read(&config.base);
     let judged = run::judge(&config, inputs, base, started_at);
-    let findings = summary::findings(&judged);
-    let report = summary::report(&config, &judged, findings, started_at);
+    let mut findings = summary::findings(&judged);
+    let accepted = accept::apply(&sources, &judged.vulnerabilities, &mut findings);
+    let report = summary::report(&config, &judged, findings, &accepted, started_at);
     // The rows have been put into the report; a large one needs their room.
     drop(judged);
     Ok(finish(report, &sinks, &args.output, variables, talk))
@@ -123,13 +131,91 @@ fn explained(
     talk: &mut Talk,
 ) -> Result<Exit, ConfigError> {
     let config = warned(Config::resolve(&args.run.policy, variables, cwd)?, talk);
+    let now = Timestamp::now();
+    let sources = config.accept.load(variables, today(now))?;
     let inputs = run::read(files(&args.run)?);
     let base = run::read(&config.base);
-    let judged = run::judge(&config, inputs, base, Timestamp::now());
-    let findings = summary::findings(&judged);
+    let judged = run::judge(&config, inputs, base, now);
+    let mut findings = summary::findings(&judged);
+    for told in accept::apply(&sources, &judged.vulnerabilities, &mut findings).told() {
+        talk.note(&told);
+    }
     let (text, found) = explain::text(&judged, &findings, &args.id);
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(if found { Exit::Good } else { Exit::NoVerdict })
+}
+
+fn today(now: Timestamp) -> Date {
+    TimeZone::UTC.to_datetime(now).date()
+}
+
+/// Prints exceptions made of another tool's ignore file.
+fn imported(file: &str, talk: &mut Talk) -> Result<Exit, ConfigError> {
+    let text = if file == "-" {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes);
+        read.map_err(|error| ConfigError::new(format!("cannot read stdin: {error}")))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(ConfigError::new(
+                "stdin holds more than an ignore file does",
+            ));
+        }
+        String::from_utf8(bytes)
+            .map_err(|_| ConfigError::new("stdin is no UTF-8 text").hint("save it as UTF-8"))?
+    } else {
+        read_text(file.as_ref(), LARGEST)?
+    };
+    let name = if file == "-" { "stdin" } else { file };
+    let imported = import::read(name, &text)?;
+    for left in &imported.left {
+        talk.warning(&format!("not taken over: {left}"));
+    }
+    talk.note("fill in every `reason`, `owner` and `expires`: what the file did not say is empty");
+    say(|out| out.write_all(import::to_toml(name, &imported).as_bytes()))
+}
+
+/// Prints an OpenVEX document of the exceptions that hold.
+fn stated(
+    args: &VexArgs,
+    variables: &Variables,
+    cwd: &Path,
+    talk: &mut Talk,
+) -> Result<Exit, ConfigError> {
+    let config = warned(Config::resolve(&args.run.policy, variables, cwd)?, talk);
+    if config.accept.exceptions.is_none() {
+        return Err(ConfigError::new("no exceptions: what is to be stated?")
+            .hint("name the file with --exceptions, or in `[vuln-gate]`"));
+    }
+    let now = Timestamp::now();
+    let sources = config.accept.load(variables, today(now))?;
+    let judged = run::judge(&config, run::read(&args.run.files), Vec::new(), now);
+    for input in judged
+        .inputs
+        .iter()
+        .filter(|input| !input.outcome.looked_at())
+    {
+        let why = input.why.as_deref().unwrap_or("not looked at");
+        talk.warning(&format!("{}: {why}", judge::shown(input)));
+    }
+    let findings = summary::findings(&judged);
+    let stated = accept::stated(&sources, &judged.vulnerabilities, &findings);
+    let about = vex::write::About {
+        author: &args.author,
+        id: args.id.as_deref(),
+        at: now,
+    };
+    let (document, left_out) = vex::write::document(&about, &stated);
+    for left in &left_out {
+        talk.warning(left);
+    }
+    if document["statements"].as_array().is_none_or(Vec::is_empty) {
+        talk.error(
+            "nothing to state: no exception that holds names a package that is known",
+            Some("give the scanners' reports as well, or name the packages in the exceptions as package URLs with their version"),
+        );
+        return Ok(Exit::NoVerdict);
+    }
+    say(|out| writeln!(out, "{document:#}"))
 }
 
 fn validated(args: &ValidateArgs) -> Result<Exit, ConfigError> {
@@ -180,9 +266,14 @@ fn validated(args: &ValidateArgs) -> Result<Exit, ConfigError> {
     Ok(if good { Exit::Good } else { Exit::NoVerdict })
 }
 
-fn write_start(path: &str) -> Result<Exit, ConfigError> {
+fn write_start(path: &str, exceptions: bool) -> Result<Exit, ConfigError> {
+    let text = if exceptions {
+        gs_common::suppression::init_text(&accept::FORM, today(Timestamp::now()))
+    } else {
+        init::TEXT.to_owned()
+    };
     if path == "-" {
-        return say(|out| out.write_all(init::TEXT.as_bytes()));
+        return say(|out| out.write_all(text.as_bytes()));
     }
     let path = Path::new(path);
     if path.exists() {
@@ -192,7 +283,7 @@ fn write_start(path: &str) -> Result<Exit, ConfigError> {
             ),
         );
     }
-    write_atomic(path, |out| out.write_all(init::TEXT.as_bytes()))
+    write_atomic(path, |out| out.write_all(text.as_bytes()))
         .map_err(|error| ConfigError::new(error.to_string()).hint(error.hint()))?;
     Ok(Exit::Good)
 }

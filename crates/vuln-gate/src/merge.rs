@@ -302,3 +302,6 @@ pub fn counts(input: &InputReport) -> Counts {
     counts.apart.sort();
     counts
 }
+
+#[cfg(test)]
+mod tests;

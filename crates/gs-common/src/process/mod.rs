@@ -46,6 +46,7 @@ pub struct Program {
     deadline: Option<Duration>,
     grace: Duration,
     most_output: usize,
+    niceness: Option<i32>,
 }
 
 /// What came of it.
@@ -162,6 +163,7 @@ impl Program {
             deadline: None,
             grace: GRACE,
             most_output: MOST_OUTPUT,
+            niceness: None,
         }
     }
 
@@ -231,6 +233,14 @@ impl Program {
         self
     }
 
+    /// Lets others go first, by so many steps from 0 to 19 (`nice`), with all that it starts. Where the
+    /// system has no such thing, nothing changes.
+    #[must_use]
+    pub fn niceness(mut self, steps: i32) -> Self {
+        self.niceness = Some(steps);
+        self
+    }
+
     /// How many bytes of each output are kept, from their beginning; 1 MiB by default. The rest is read,
     /// counted and dropped, so that the program is never held up.
     #[must_use]
@@ -258,6 +268,9 @@ impl Program {
         let began = Instant::now();
         let mut child = self.spawn()?;
         let group = Group::of(&child);
+        if let Some(steps) = self.niceness {
+            group.step_back(steps);
+        }
         let (mut stdout, mut stderr) = (Output::default(), Output::default());
         let ended = {
             let (most, stdin) = (self.most_output, std::mem::take(&mut self.stdin));
@@ -414,6 +427,16 @@ impl Group {
         // Where there are no groups.
         let _ = child.start_kill();
         let _ = timeout(REAPED_WITHIN, child.wait()).await;
+    }
+
+    fn step_back(&self, steps: i32) {
+        #[cfg(unix)]
+        if let Some(leader) = self.leader {
+            // A program that runs as fast as others is no error.
+            let _ = rustix::process::setpriority_pgrp(Some(leader), steps);
+        }
+        #[cfg(not(unix))]
+        let _ = steps;
     }
 
     fn ask(&self) {

@@ -46,6 +46,27 @@ async fn the_environment_is_what_was_said() {
     assert_eq!(ran.stdout.text(), "-\n");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_can_let_others_go_first() {
+    // Its stdin is fed after its priority was set.
+    let before = shell("nice")
+        .run()
+        .await
+        .unwrap()
+        .stdout
+        .text()
+        .trim()
+        .parse::<i32>();
+    let ran = shell("read _; nice")
+        .stdin("\n")
+        .niceness(19)
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(ran.stdout.text().trim(), "19", "{before:?}");
+}
+
 #[tokio::test]
 async fn a_missing_program_is_said_with_a_hint() {
     let error = Program::new("/no/such/program").run().await.unwrap_err();

@@ -345,11 +345,23 @@ impl Page<'_> {
             .duration_since(report.started_at)
             .as_secs_f64()
             * 1e3;
-        if !counts.is_empty() && !self.look.quiet {
-            self.push(&format!("{} in {}", counts.join(", "), millis(took)));
+        if !self.look.quiet {
+            let mut parts = Vec::new();
+            if !counts.is_empty() {
+                parts.push(format!("{} in {}", counts.join(", "), millis(took)));
+            }
+            parts.extend(findings::told(report));
+            if !parts.is_empty() {
+                self.push(&parts.join("; "));
+            }
         }
         // What was accepted is never out of sight, not even in the shortest form.
-        let told = findings::told(report).map_or_else(String::new, |told| format!(" [{told}]"));
+        let accepted = match findings::ranked(report, State::Suppressed).len() {
+            count if count > 0 && !report.summary.contains("suppressed") => {
+                format!(" [{count} suppressed]")
+            }
+            _ => String::new(),
+        };
         let verdict = match report.verdict {
             Verdict::Pass => self.paint(AnsiColor::Green, "PASS"),
             Verdict::Warn => self.paint(AnsiColor::Yellow, "PASS with warnings"),
@@ -357,7 +369,7 @@ impl Page<'_> {
             Verdict::Inconclusive => self.paint(AnsiColor::Magenta, "NO VERDICT"),
         };
         self.push(&format!(
-            "{verdict} ({}): {}{told}",
+            "{verdict} ({}): {}{accepted}",
             report.reason,
             line(&report.summary)
         ));

@@ -11,6 +11,7 @@ mod open;
 mod recorder;
 pub mod schedule;
 mod sender;
+mod timeline;
 mod user;
 mod websocket;
 mod world;
@@ -28,11 +29,10 @@ use jiff::Timestamp;
 use url::Url;
 
 use crate::persona::Personas;
-use crate::result::{
-    End, Generator, Interval, MOST_INTERVALS, Model, RunResult, Setup, Stage, interval_histogram,
-};
+use crate::result::{End, Generator, Interval, Model, RunResult, Setup, Stage};
 pub use check::{Checked, check};
 use recorder::Recorder;
+use timeline::{TimeLine, interval_length};
 use world::World;
 
 /// Everything that decides a run.
@@ -70,6 +70,8 @@ pub struct Plan {
     pub max_body: usize,
     /// What is slower is slow.
     pub slow_limit: Duration,
+    /// One request in a hundred may be handed on so late by this machine itself.
+    pub lateness_limit: Duration,
     /// Index and number of shards.
     pub shard: Option<(u32, u32)>,
 }
@@ -394,105 +396,6 @@ async fn enter_all(plan: &Plan) -> Result<Vec<Vec<Option<String>>>, NoStart> {
     Ok(all)
 }
 
-/// One second, or longer in long runs.
-fn interval_length(length: Duration) -> Duration {
-    Duration::from_secs(length.as_secs().div_ceil(MOST_INTERVALS).max(1))
-}
-
-/// The intervals so far.
-struct TimeLine {
-    every: Duration,
-    intervals: Vec<Interval>,
-    covered: Duration,
-    requests: u64,
-    failures: u64,
-}
-
-/// What an interval has to tell.
-struct Told<'a> {
-    line: &'a TimeLine,
-    world: &'a World,
-    elapsed: Duration,
-    length: Duration,
-    open: u64,
-    waiting: u64,
-}
-
-impl TimeLine {
-    fn new(every: Duration) -> Self {
-        Self {
-            every,
-            intervals: Vec::new(),
-            covered: Duration::ZERO,
-            requests: 0,
-            failures: 0,
-        }
-    }
-
-    fn close<'a>(
-        &'a mut self,
-        world: &'a World,
-        pool: Option<&open::Pool>,
-        now: Instant,
-        length: Duration,
-    ) -> Told<'a> {
-        let elapsed = now.saturating_duration_since(world.began);
-        let open = world.open() as u64;
-        let users = match world.plan.model {
-            Model::Closed { .. } => world.users.load(Ordering::Relaxed),
-            Model::Open { .. } => open,
-        };
-        let mut interval = Interval {
-            start_seconds: self.covered.as_secs_f64(),
-            seconds: elapsed.saturating_sub(self.covered).as_secs_f64(),
-            requests: 0,
-            failures: 0,
-            users,
-            response: interval_histogram(),
-        };
-        world.each_recorder(|recorder| recorder.take_interval(&mut interval));
-        self.requests += interval.requests;
-        self.failures += interval.failures;
-        // The rest at the end is worth a point of its own only where something is in it.
-        if interval.requests > 0 || elapsed.saturating_sub(self.covered) >= self.every / 2 {
-            self.intervals.push(interval);
-            self.covered = elapsed;
-        }
-        Told {
-            line: self,
-            world,
-            elapsed,
-            length,
-            open,
-            waiting: pool.map_or(0, open::Pool::waiting) as u64,
-        }
-    }
-}
-
-impl Told<'_> {
-    fn and_tell(
-        &self,
-        tick: &mut impl FnMut(&Tick<'_>) -> ControlFlow<String>,
-    ) -> ControlFlow<String> {
-        let stages = &self.world.plan.stages;
-        let at = schedule::stage_at(stages, self.elapsed.as_secs_f64());
-        let (Some(interval), Some(stage)) = (self.line.intervals.last(), stages.get(at)) else {
-            return ControlFlow::Continue(());
-        };
-        tick(&Tick {
-            elapsed: self.elapsed,
-            length: self.length,
-            stage,
-            interval,
-            users: interval.users,
-            open: self.open,
-            waiting: self.waiting,
-            requests: self.line.requests,
-            failures: self.line.failures,
-        })
-    }
-}
-
 fn collect(
     world: &World,
     intervals: Vec<Interval>,
@@ -531,6 +434,7 @@ fn collect(
             cpu_seconds: cpu.as_secs_f64(),
             threads: plan.threads,
             lateness: merged.lateness,
+            lateness_limit: plan.lateness_limit,
             waited: merged.waited,
             wait: merged.wait,
             dropped: merged.dropped,
@@ -583,6 +487,7 @@ impl Plan {
             headers: Vec::new(),
             max_body: 1 << 20,
             slow_limit: Duration::from_secs(1),
+            lateness_limit: Duration::from_millis(100),
             shard: None,
         }
     }

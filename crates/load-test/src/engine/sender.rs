@@ -113,8 +113,7 @@ impl Dialer {
             let (sender, driver) = http1::handshake(io).await.map_err(began)?;
             Spoken::Http1(Box::new(Http1 {
                 sender,
-                driver,
-                over: false,
+                driver: Some(driver),
             }))
         };
         Ok((
@@ -145,8 +144,8 @@ enum Spoken {
 #[derive(Debug)]
 struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
-    over: bool,
+    /// Gone once it is over: only then does the sender learn that nobody will take its requests.
+    driver: Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
 }
 
 /// A whole answer.
@@ -215,12 +214,8 @@ impl Link {
     pub(crate) async fn ready(&mut self) -> bool {
         match &mut self.spoken {
             Spoken::Http1(http1) => {
-                let Http1 {
-                    sender,
-                    driver,
-                    over,
-                } = http1.as_mut();
-                drive(driver, over, sender.ready()).await.is_ok()
+                let Http1 { sender, driver } = http1.as_mut();
+                drive(driver, sender.ready()).await.is_ok()
             }
             Spoken::Http2(sender) => sender.ready().await.is_ok(),
         }
@@ -236,13 +231,9 @@ impl Link {
         let reused = std::mem::replace(&mut self.used, true);
         match &mut self.spoken {
             Spoken::Http1(http1) => {
-                let Http1 {
-                    sender,
-                    driver,
-                    over,
-                } = http1.as_mut();
+                let Http1 { sender, driver } = http1.as_mut();
                 let work = answer(sender.send_request(request), sent, largest, reused);
-                drive(driver, over, work).await
+                drive(driver, work).await
             }
             Spoken::Http2(sender) => {
                 answer(sender.send_request(request), sent, largest, reused).await
@@ -319,8 +310,7 @@ async fn answer(
 
 /// Polls a connection and the work that waits for it together.
 async fn drive<F: Future>(
-    driver: &mut http1::Connection<TokioIo<Stream>, Full<Bytes>>,
-    over: &mut bool,
+    driver: &mut Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
     work: F,
 ) -> F::Output {
     let mut work = pin!(work);
@@ -328,8 +318,11 @@ async fn drive<F: Future>(
         if let Poll::Ready(done) = work.as_mut().poll(context) {
             return Poll::Ready(done);
         }
-        if !*over && Pin::new(&mut *driver).poll(context).is_ready() {
-            *over = true;
+        if driver
+            .as_mut()
+            .is_some_and(|driver| Pin::new(driver).poll(context).is_ready())
+        {
+            *driver = None;
         }
         // What the connection has just got may be what the work waits for.
         work.as_mut().poll(context)

@@ -58,6 +58,8 @@ pub struct Setup<'a> {
     pub gitleaks_config: Option<&'a Path>,
     /// Whether a `gitleaks:allow` in a line counts.
     pub inline_allow: bool,
+    /// Whether other engines run at the same time.
+    pub is_shared: bool,
 }
 
 impl Setup<'_> {
@@ -159,7 +161,7 @@ fn trufflehog(job: &Job, setup: &Setup<'_>) -> Vec<String> {
         "--log-level=2",
         "--fail",
         "--fail-on-scan-errors",
-        "--results=verified,unknown,unverified,filtered_unverified",
+        "--results=verified,unknown,unverified",
     ]));
     if !setup.verify {
         arguments.push("--no-verification".to_owned());

@@ -192,6 +192,9 @@ impl PassRun {
 /// The most of a report that is kept. A larger one is cut, and then is no report.
 const MOST_REPORT: usize = 1 << 28;
 
+/// How far an engine that is ready soon steps behind one that is not.
+const BEHIND: i32 = 10;
+
 /// How long an engine may take to say its version.
 const VERSION_WITHIN: Duration = Duration::from_secs(20);
 
@@ -205,10 +208,15 @@ impl Engine {
             .args(&arguments)
             .folder(setup.folder)
             .variable("TMPDIR", setup.folder)
-            .variable("XDG_CACHE_HOME", setup.folder)
             .stdin(stdin)
             .deadline(setup.time_left())
             .most_output(MOST_REPORT);
+        // TruffleHog takes seconds to start, on one core: it is the one that everybody waits for.
+        let program = if setup.is_shared && self.kind == Kind::Gitleaks {
+            program.niceness(BEHIND)
+        } else {
+            program
+        };
         let ran = match program.run().await {
             Ok(ran) => ran,
             Err(error) => {

@@ -1,4 +1,4 @@
-//! Gitleaks' JSON: the array of version 8, and the one of the versions before it.
+//! Gitleaks' JSON: the array of version 8, the one of the versions before it, and its SARIF.
 //!
 //! Sources: `report/finding.go` and `report/json.go` of Gitleaks 8; reports of versions 6 and 7. Version 8
 //! writes `[]` for a clean run, some older ones `null`. With `--redact`, `Secret` and `Match` are masked.
@@ -25,7 +25,6 @@ pub fn is_row(value: &Value) -> bool {
 pub fn is_old_row(value: &Value) -> bool {
     value.get("rule").is_some_and(Value::is_string)
         && value.get("offender").is_some_and(Value::is_string)
-        && value.get("commit").is_some()
 }
 
 /// The rows of version 8; `None` where one of them is none.
@@ -72,6 +71,49 @@ fn old_row(item: &Value) -> Option<Row> {
         at: text(item, "date").and_then(time),
         ..Row::default()
     })
+}
+
+/// Whether this is Gitleaks' SARIF.
+#[must_use]
+pub fn is_sarif(value: &Value) -> bool {
+    let name = value
+        .pointer("/runs/0/tool/driver/name")
+        .and_then(Value::as_str);
+    name.is_some_and(|name| {
+        ["gitleaks", "betterleaks"].contains(&name.to_ascii_lowercase().as_str())
+    })
+}
+
+/// The rows of Gitleaks' SARIF, which holds the values in the snippets; `None` where one of them is none.
+#[must_use]
+pub fn sarif_rows(value: &Value) -> Option<Vec<Row>> {
+    let mut rows = Vec::new();
+    for run in value.get("runs")?.as_array()? {
+        let results = match run.get("results") {
+            None | Some(Value::Null) => continue,
+            Some(results) => results.as_array()?,
+        };
+        for result in results {
+            let place = result.pointer("/locations/0/physicalLocation")?;
+            let uri = place
+                .pointer("/artifactLocation/uri")
+                .and_then(Value::as_str)?;
+            let region = place.get("region").unwrap_or(&Value::Null);
+            let snippet = region.pointer("/snippet/text").and_then(Value::as_str);
+            let prints = result.get("partialFingerprints").unwrap_or(&Value::Null);
+            rows.push(Row {
+                engine: NAME,
+                rule: text(result, "ruleId")?.to_owned(),
+                value: snippet.filter(|text| !text.is_empty()).map(Secret::new),
+                path: path_of(uri),
+                line: line(region, "startLine"),
+                commit: text(prints, "commitSha").map(str::to_owned),
+                at: text(prints, "date").and_then(time),
+                ..Row::default()
+            });
+        }
+    }
+    Some(rows)
 }
 
 /// RFC 3339. Go's zero time is what a row without a commit has.

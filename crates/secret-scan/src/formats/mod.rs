@@ -134,6 +134,8 @@ pub enum Format {
     Gitleaks,
     /// The JSON array of Gitleaks before version 8.
     Gitleaks7,
+    /// The SARIF of Gitleaks.
+    GitleaksSarif,
     /// TruffleHog 3, JSON lines.
     TruffleHog,
     /// TruffleHog 2, JSON lines.
@@ -149,6 +151,7 @@ impl Format {
         match self {
             Self::Gitleaks => "gitleaks",
             Self::Gitleaks7 => "gitleaks-7",
+            Self::GitleaksSarif => "gitleaks-sarif",
             Self::TruffleHog => "trufflehog",
             Self::TruffleHog2 => "trufflehog-2",
             Self::Kingfisher => "kingfisher",
@@ -261,6 +264,10 @@ fn whole(value: Value) -> Result<Reading, NoReport> {
         }
         value if kingfisher::is_document(&value) => {
             kingfisher::document(&value).ok_or(NoReport::Broken("Kingfisher"))
+        }
+        value if gitleaks::is_sarif(&value) => {
+            let rows = gitleaks::sarif_rows(&value).ok_or(NoReport::Broken("Gitleaks"))?;
+            Ok(reading(Format::GitleaksSarif, rows))
         }
         value if trufflehog::is_any(&value) => trufflehog::objects(vec![value]),
         _ => Err(NoReport::Unknown),

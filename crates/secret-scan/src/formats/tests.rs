@@ -69,6 +69,21 @@ fn lines_gathered_into_an_array_are_read_too() {
 }
 
 #[test]
+fn gitleaks_own_sarif_is_read() {
+    let row = r#"{"ruleId":"github-pat","message":{"text":"x"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.py"},"region":{"startLine":3,"snippet":{"text":"VALUE"}}}}],"partialFingerprints":{"commitSha":"c0ffee","date":"2026-01-01T00:00:00Z"}}"#;
+    let of = |rows: &str| {
+        format!(
+            r#"{{"version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"gitleaks"}}}},"results":[{rows}]}}]}}"#
+        )
+    };
+    let reading = check(&of(&format!("{row},{row}")), Format::GitleaksSarif, 2, 1);
+    assert_eq!(reading.rows[0].commit.as_deref(), Some("c0ffee"));
+    check(&of(""), Format::GitleaksSarif, 0, 0);
+    assert!(read(of(&row.replace("ruleId", "rule")).as_bytes()).is_err());
+    assert!(read(of(row).replace("gitleaks", "other").as_bytes()).is_err());
+}
+
+#[test]
 fn what_is_no_report_is_said_to_be_none() {
     for text in ["", " \n\t", "\u{feff}"] {
         assert_eq!(

@@ -19,6 +19,7 @@ pub mod sink;
 pub mod sniff;
 pub mod source;
 pub mod trivy;
+pub mod yarn;
 
 use std::fs::File;
 use std::io::Read;
@@ -214,7 +215,7 @@ fn json(format: Format, source: &mut Source, sink: &mut Sink) -> Result<(), Read
         Format::Trivy => trivy::read(&mut cursor, sink),
         Format::Safety => safety::read(&mut cursor, sink),
         Format::NpmAudit | Format::PnpmAudit => npm::read(&mut cursor, sink),
-        Format::YarnAudit => yarn(&mut cursor, sink),
+        Format::YarnAudit => lines_of_yarn(&mut cursor, sink),
         Format::PipAudit => pip_audit::read(&mut cursor, sink),
         Format::DependencyCheck => dependency_check::read(&mut cursor, sink),
         Format::Grype => grype::read(&mut cursor, sink),
@@ -235,8 +236,8 @@ fn json(format: Format, source: &mut Source, sink: &mut Sink) -> Result<(), Read
 }
 
 /// Every line of yarn's is a document; together they are one report.
-fn yarn(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Result<(), ReadError> {
-    let mut lines = npm::Lines::default();
+fn lines_of_yarn(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    let mut lines = yarn::Lines::default();
     while cursor.peek()?.is_some() {
         lines.read(cursor, sink)?;
     }

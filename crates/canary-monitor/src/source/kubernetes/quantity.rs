@@ -35,12 +35,11 @@ pub fn read(text: &str) -> Option<f64> {
         known && dots <= 1 && text.bytes().any(|byte| byte.is_ascii_digit())
     };
     let text = text.strip_prefix('+').unwrap_or(text);
-    // `E` is a suffix, and begins an exponent where digits follow.
+    // `E` and `Ei` are suffixes; an exponent is a number.
     if let Some((number, exponent)) = text.split_once(['e', 'E'])
         && digits(number)
-        && !exponent.is_empty()
+        && let Ok(exponent) = exponent.parse::<i32>()
     {
-        let exponent: i32 = exponent.parse().ok()?;
         let number: f64 = number.parse().ok()?;
         return Some(number * 10_f64.powi(exponent)).filter(|amount| amount.is_finite());
     }

@@ -152,7 +152,7 @@ fn what_is_suppressed_is_told_in_the_shortest_form() {
     };
     let text = face(Format::Human, gate(), &look);
     assert_eq!(text.lines().count(), 1);
-    assert!(text.contains("1 is suppressed"), "{text}");
+    assert!(text.contains("[1 suppressed]"), "{text}");
 }
 
 #[test]
