@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use gs_common::cli::{ConfigArgs, OutputArgs, Shell, styles};
 
+use crate::export::ExportArgs;
+use crate::jobs::{AbArgs, CompareArgs, FindMaxArgs, ImportArgs, MergeArgs};
+use crate::shard::ShardArgs;
+
 const ABOUT: &str = "Do the three personas get their answers in time, at 100 users or at a rate?";
 
 const EXAMPLES: &str = "\
@@ -17,6 +21,8 @@ Examples:
       one's own personas, and a page with charts
   load-test check http://127.0.0.1:8000 --personas mine.toml
       one request for each step: does the persona file fit the service?
+  load-test ab --base http://127.0.0.1:8001 --new http://127.0.0.1:8002
+      is the new version slower than the one before?
 
 Exit codes: 0 good, 1 not good, 2 typed or configured wrongly, 3 no verdict, 130 interrupted.";
 
@@ -57,6 +63,16 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Is a new version slower than the one before? Runs both in turn, in pairs
+    Ab(Box<AbArgs>),
+    /// Compare stored runs: reports and logs of load-test, Locust, k6, pytest-benchmark
+    Compare(Box<CompareArgs>),
+    /// Search the highest rate at which the goals hold
+    FindMax(Box<FindMaxArgs>),
+    /// Make one run of the logs of all shards, with exact percentiles and the same verdict
+    Merge(Box<MergeArgs>),
+    /// Print a draft of a persona file made from a browser's recording
+    Import(ImportArgs),
     /// Print every setting with its value and origin
     Config {
         /// The settings of this command line
@@ -99,6 +115,12 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc would become the help heading's text")]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub shard: ShardArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub export: ExportArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc would become the help heading's text")]
     pub output: OutputArgs,

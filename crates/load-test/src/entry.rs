@@ -15,7 +15,8 @@ use gs_common::sink::{Sinks, conclude};
 
 use crate::args::{Cli, RunArgs, Verb};
 use crate::config::Config;
-use crate::{run, verbs};
+use crate::extras::Extras;
+use crate::{jobs, run, verbs};
 
 /// The environment's variables.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -43,6 +44,10 @@ fn say_early(early: &Early, variables: &Variables) -> Exit {
 fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
     let output = match &cli.verb {
         Some(Verb::Check(args)) => &args.output,
+        Some(Verb::Ab(args)) => &args.output,
+        Some(Verb::Compare(args)) => &args.output,
+        Some(Verb::FindMax(args)) => &args.run.output,
+        Some(Verb::Merge(args)) => &args.output,
         _ => &cli.run.output,
     };
     let cwd = std::env::current_dir().unwrap_or_default();
@@ -55,6 +60,23 @@ fn dispatch(cli: &Cli, variables: &Variables) -> Exit {
     let text = match &cli.verb {
         None => return load(&cli.run, false, variables, &cwd, talk),
         Some(Verb::Check(args)) => return load(args, true, variables, &cwd, talk),
+        Some(Verb::Ab(args)) => {
+            return job(&args.output, variables, talk, |talk| {
+                jobs::ab(args, variables, &cwd, talk)
+            });
+        }
+        Some(Verb::Compare(args)) => {
+            return job(&args.output, variables, talk, |_| jobs::compare(args));
+        }
+        Some(Verb::FindMax(args)) => {
+            return job(&args.run.output, variables, talk, |talk| {
+                jobs::find_max(args, variables, &cwd, talk)
+            });
+        }
+        Some(Verb::Merge(args)) => {
+            return job(&args.output, variables, talk, |_| jobs::merge(args));
+        }
+        Some(Verb::Import(args)) => jobs::import(args),
         Some(Verb::Init { path }) => verbs::init(path),
         Some(Verb::Validate(args)) => verbs::validate(args, variables, &cwd),
         Some(Verb::DryRun { personas, json }) => verbs::dry_run(personas, *json, variables, &cwd),
@@ -83,6 +105,32 @@ fn written(
     String::from_utf8(text).map_err(|error| ConfigError::new(error.to_string()))
 }
 
+/// A job that makes a report of its own. The redactor is the job's, since only it knows the secrets.
+fn job(
+    output: &OutputArgs,
+    variables: &Variables,
+    talk: impl Fn(Redactor) -> Talk,
+    work: impl FnOnce(&dyn Fn(Redactor) -> Talk) -> Result<(Report, Redactor), ConfigError>,
+) -> Exit {
+    let done = sinks(output).and_then(|sinks| Ok((sinks, work(&talk)?)));
+    match done {
+        Ok((sinks, (report, redactor))) => {
+            let mut talk = talk(redactor.clone());
+            finish(report, &redactor, &sinks, output, variables, &mut talk)
+        }
+        Err(error) => {
+            talk(Redactor::new()).config_error(&error);
+            Exit::Usage
+        }
+    }
+}
+
+fn sinks(output: &OutputArgs) -> Result<Sinks, ConfigError> {
+    Sinks::parse(&output.output).map_err(|error| {
+        ConfigError::new(error).hint("write --output FORMAT or --output FORMAT=PATH")
+    })
+}
+
 /// The main job, and the check that is its little sister.
 fn load(
     args: &RunArgs,
@@ -91,21 +139,19 @@ fn load(
     cwd: &Path,
     talk: impl Fn(Redactor) -> Talk,
 ) -> Exit {
-    let prepared = Sinks::parse(&args.output.output)
-        .map_err(|error| {
-            ConfigError::new(error).hint("write --output FORMAT or --output FORMAT=PATH")
-        })
-        .and_then(|sinks| Ok((sinks, Config::resolve(args, variables, cwd)?)));
-    let (sinks, config) = match prepared {
+    let prepared = sinks(&args.output).and_then(|sinks| {
+        let mut config = Config::resolve(args, variables, cwd)?;
+        let extras = Extras::resolve(args, variables, &mut config)?;
+        Ok((sinks, config, extras))
+    });
+    let (sinks, config, extras) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             talk(Redactor::new()).config_error(&error);
             return Exit::Usage;
         }
     };
-    // Goose wants to handle Ctrl-C itself and ends the process at the second one. Whoever is first keeps the
-    // place; ours does nothing, and what it leaves is handled by the runtime below.
-    let _ = ctrlc::try_set_handler(|| {});
+    keep_ctrl_c();
     let redactor = config.redactor.clone();
     let mut talk = talk(redactor.clone());
     let quiet = args.output.quiet;
@@ -114,7 +160,11 @@ fn load(
         if check_only {
             run::check(config, &mut talk, interrupted()).await
         } else {
-            run::run(config, &mut talk, quiet, interrupted()).await
+            let mut stop = std::pin::pin!(interrupted());
+            match extras.wait(&mut talk, stop.as_mut()).await {
+                Some(report) => report,
+                None => run::run(config, &extras, &mut talk, quiet, stop).await,
+            }
         }
     });
     match outcome {
@@ -131,6 +181,12 @@ fn load(
             Exit::Usage
         }
     }
+}
+
+/// Goose wants to handle Ctrl-C itself and ends the process at the second one. Whoever is first keeps the
+/// place; ours does nothing, and what it leaves is handled by the runtime.
+pub(crate) fn keep_ctrl_c() {
+    let _ = ctrlc::try_set_handler(|| {});
 }
 
 /// Runs a future on so many threads. One thread is the cheapest: nothing is handed from one to another.

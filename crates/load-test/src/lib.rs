@@ -6,6 +6,11 @@
 //! [`goal`]s, [`summary`] makes the [`Report`](gs_common::report::Report) of it. [`verbs`] are the smaller
 //! jobs.
 //!
+//! Around it: [`hlog`] and [`export`] write what was recorded, [`shard`] and [`merge`] make one run of
+//! several machines, [`compare`] says whether one side is worse than another, [`find_max`] searches
+//! the highest rate that holds, [`import`] reads what other tools recorded. [`jobs`] are their verbs, [`extras`]
+//! what they add to a run.
+//!
 //! Response times count from the moment at which a request was due, not from the one at which it was sent: a
 //! server that stalls must not hide its own victims.
 
@@ -14,10 +19,13 @@ pub mod compare;
 pub mod config;
 pub mod engine;
 mod entry;
+pub mod export;
+pub mod extras;
 pub mod find_max;
 pub mod goal;
 pub mod hlog;
 pub mod import;
+pub mod jobs;
 pub mod judge;
 pub mod merge;
 pub mod persona;

@@ -269,6 +269,7 @@ fn add_generator(mine: &mut Generator, other: &Generator) {
     mine.connections_most += other.connections_most;
     mine.retried += other.retried;
     mine.held_back += other.held_back;
+    mine.lateness_limit = mine.lateness_limit.min(other.lateness_limit);
     mine.descriptor_limit = match (mine.descriptor_limit, other.descriptor_limit) {
         (Some(mine), Some(other)) => Some(mine.min(other)),
         (one, other) => one.or(other),

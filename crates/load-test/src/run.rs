@@ -8,6 +8,7 @@ use gs_common::report::Report;
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::extras::Extras;
 use crate::judge::{Patience, judge};
 use crate::screen::Screen;
 use crate::{engine, summary};
@@ -15,6 +16,7 @@ use crate::{engine, summary};
 /// Runs a load test: sends the load, judges what was recorded, and makes the report of it.
 pub async fn run(
     config: Config,
+    extras: &Extras,
     talk: &mut Talk,
     quiet: bool,
     cancel: impl Future<Output = ()>,
@@ -45,14 +47,17 @@ pub async fn run(
     .await;
     let talk = screen.done();
     let mut report = match ran {
-        Ok(recorded) => {
+        Ok(mut recorded) => {
+            extras.restore(&mut recorded.setup);
             let judgement = judge(&recorded, &config.goals);
             if recorded.total().requests > 0 {
                 for line in summary::table(&recorded) {
                     talk.note(&line);
                 }
             }
-            summary::report(&recorded, &judgement)
+            let mut report = summary::report(&recorded, &judgement);
+            extras.finish(&recorded, &config.goals, &config.redactor, &mut report);
+            report
         }
         Err(why) => summary::no_start(&config.plan, started_at, &why),
     };

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clap::Args;
 use jiff::Timestamp;
 
 /// The variable by which a Kubernetes Indexed Job tells a pod its index.
@@ -16,6 +17,18 @@ const MOST: u32 = 10_000;
 
 /// A start further away than that is a slip: another day, or another time zone.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// A run that is one of several.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Several machines")]
+pub struct ShardArgs {
+    /// Make share I (from 0) of N of the load; `/N` takes I from JOB_COMPLETION_INDEX
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Wait for this time before the load begins, the same for all shards (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub start_at: Option<String>,
+}
 
 /// Which of how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

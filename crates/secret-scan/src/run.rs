@@ -329,8 +329,8 @@ async fn count(scan: &Scan<'_>, history: bool) -> (Counted, Vec<PassRun>) {
         && history.merges_with_text() > 0
     {
         for engine in &scan.config.engines {
-            // Gitleaks gets them with the history, and a range of the others has them already.
-            if engine.kind != Kind::Gitleaks {
+            // Gitleaks gets them with the history, and Kingfisher reads objects, not patches.
+            if engine.kind == Kind::TruffleHog {
                 passes.push(text_pass(scan, engine, Pass::Merges, true).await);
             }
         }

@@ -165,17 +165,19 @@ fn finding(incident: &Incident, config: &Config) -> Finding {
         .cloned();
     let all = places.len();
     places.truncate(MOST_PLACES);
-    let mut advice = vec![format!("Rotate it first: {}.", kind.rotate)];
-    advice.extend(kind.link.map(|link| format!("There: {link}")));
-    advice.push(match incident.in_head {
-        Some(true) => "Then take it out of the files. Rewriting the history alone helps nobody: clones and caches have it.".to_owned(),
-        Some(false) => "It is no longer in HEAD, but in the history, where everyone with a clone can read it: only rotating helps.".to_owned(),
-        None => "Taking it out of the files does not take it out of the history.".to_owned(),
-    });
-    advice.push(format!(
-        "If it is none, or of no use any more: `secret-scan baseline add {} --state revoked --reason TEXT --owner NAME --expires DATE`",
-        incident.fingerprint
-    ));
+    let rotate = match kind.link {
+        Some(link) => format!("Rotate it first: {} ({link}).", kind.rotate),
+        None => format!("Rotate it first: {}.", kind.rotate),
+    };
+    let advice = match incident.in_head {
+        // Nobody else has seen it.
+        Some(false) if all_in_tree(incident) => {
+            vec!["It is not committed yet: take it out before it is.".to_owned()]
+        }
+        Some(true) => vec![rotate, "Then take it out of the files. Rewriting the history alone helps nobody: clones and caches have it.".to_owned()],
+        Some(false) => vec![rotate, "It is no longer in HEAD, but in the history, where everyone with a clone can read it: only rotating helps.".to_owned()],
+        None => vec![rotate, "Taking it out of the files does not take it out of the history.".to_owned()],
+    };
     let verified = match incident.verification {
         Verification::Verified => Value::Bool(true),
         Verification::Unverified => Value::Bool(false),
@@ -197,7 +199,7 @@ fn finding(incident: &Incident, config: &Config) -> Finding {
     ];
     Finding {
         rule: incident.rule.clone(),
-        title: format!("{} {shown}", kind.name),
+        title: kind.name.to_owned(),
         severity: judge::severity(incident.verification),
         ids: Vec::new(),
         package: None,
@@ -207,13 +209,18 @@ fn finding(incident: &Incident, config: &Config) -> Finding {
         fingerprint: incident.fingerprint.clone(),
         blocking: config.fail_on.blocks(incident.verification),
         suppressed: None,
-        message: Some(message(incident)),
+        message: Some(format!("{shown}: {}", message(incident))),
         advice,
         more: more
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     }
+}
+
+/// Whether no commit has it.
+fn all_in_tree(incident: &Incident) -> bool {
+    incident.places.iter().all(|place| place.commit.is_none())
 }
 
 fn message(incident: &Incident) -> String {
@@ -226,6 +233,7 @@ fn message(incident: &Incident) -> String {
     });
     match incident.in_head {
         Some(true) => parts.push("in HEAD".to_owned()),
+        Some(false) if all_in_tree(incident) => parts.push("not committed yet".to_owned()),
         Some(false) => parts.push("in the history only".to_owned()),
         None => {}
     }
@@ -314,7 +322,8 @@ fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) -> String {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            text.push_str(&format!(": {} at {place}", first.title));
+            let shown = mask(&first.fingerprint);
+            text.push_str(&format!(": {} {shown} at {place}", first.title));
             if blocking.len() > 1 {
                 text.push_str(&format!(" and {} more", blocking.len() - 1));
             }
@@ -395,6 +404,10 @@ fn next(facts: &Facts, findings: &[Finding], config: &Config) -> Vec<String> {
     }
     if let Some(first) = findings.iter().find(|one| one.blocking) {
         next.extend(first.advice.first().cloned());
+        next.push(format!(
+            "if it is none, or of no use any more: `secret-scan baseline add {} --state false_positive --reason TEXT --owner NAME --expires DATE`",
+            first.fingerprint
+        ));
     }
     for pass in &facts.passes {
         let fix = match pass.outcome {
@@ -570,10 +583,13 @@ fn pass_row(pass: &PassRun) -> Value {
     })
 }
 
-/// How a path is shown as the subject of a report.
+/// How a repository is called as the subject of a report: by the name of its folder, which is the same on
+/// every machine.
 pub(crate) fn shown(path: &Path) -> String {
-    std::path::absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
+    let whole = path.canonicalize();
+    let whole = whole.as_deref().unwrap_or(path);
+    match whole.file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => whole.display().to_string(),
+    }
 }

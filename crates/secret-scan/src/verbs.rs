@@ -116,7 +116,8 @@ pub(crate) fn explain(wanted: &str, from: &Path) -> Result<String, ConfigError> 
         Some(serde_json::Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    say("secret", &finding.title);
+    let shown = crate::value::mask(&finding.fingerprint);
+    say("secret", &format!("{} {shown}", finding.title));
     say("fingerprint", &finding.fingerprint);
     say("severity", finding.severity.as_str());
     say("verification", &more("verification"));

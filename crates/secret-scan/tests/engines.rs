@@ -317,7 +317,11 @@ fn the_hook_looks_at_what_is_staged() {
     world.git(&["add", "a.txt"]);
     let run = world.scan(&["--staged"]);
     run.is(1, "fail", "secrets_found");
-    assert!(run.finding(&world.fingerprint(&token)).is_some());
+    let finding = run.finding(&world.fingerprint(&token)).unwrap();
+    assert!(
+        finding["message"].to_string().contains("not committed yet"),
+        "{finding}"
+    );
     // A comment in the line is no excuse.
     world.write("a.txt", format!("token = {token} # gitleaks:allow\n"));
     world.git(&["add", "a.txt"]);

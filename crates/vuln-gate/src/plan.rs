@@ -98,7 +98,13 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
             .entry((package.ecosystem.as_deref(), &*package.name))
             .or_default();
         group.found.push(v);
-        group.versions.extend(v.versions());
+        // Old npm reports list all versions in use in one text.
+        let versions = v.versions().into_iter();
+        group.versions.extend(
+            versions
+                .flat_map(|text| text.split([',', ' ']))
+                .filter(|text| !text.is_empty()),
+        );
         for (_, row) in &v.rows {
             group
                 .parents
@@ -278,7 +284,12 @@ fn fixed_versions(v: &Vulnerability) -> Vec<String> {
     for text in v.fixed() {
         for part in text.split([',', '|', ' ']).filter(|part| !part.is_empty()) {
             let version = part.trim_start_matches(['>', '=', '^', '~']);
-            let bound = part.starts_with('<') || (part.starts_with('>') && !part.starts_with(">="));
+            // OSV lists commits of the repository beside releases.
+            let is_commit =
+                version.len() >= 40 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let bound = is_commit
+                || part.starts_with('<')
+                || (part.starts_with('>') && !part.starts_with(">="));
             if bound
                 || version.is_empty()
                 || !version.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -350,3 +350,35 @@ fn explain_names_the_exception() {
         run.out
     );
 }
+
+/// The pages have every word that the code can say.
+#[test]
+fn the_pages_list_every_word_of_the_code() {
+    let exceptions = include_str!("../../../docs/exceptions.md");
+    let vex = include_str!("../../../docs/vuln-vex.md");
+    let form = vuln_gate::accept::FORM;
+    for key in form.keys {
+        assert!(
+            exceptions.contains(&format!("| `{}` |", key.as_str())),
+            "{key:?}"
+        );
+    }
+    for state in form.states {
+        assert!(
+            exceptions.contains(&format!("`{state}`")) && vex.contains(&format!("`{state}`")),
+            "{state}"
+        );
+    }
+    for word in form.justifications {
+        assert!(vex.contains(&format!("`{word}`")), "{word}");
+    }
+    for standing in ["holds", "near_expiry", "expired", "unused"] {
+        assert!(
+            exceptions.contains(&format!("| `{standing}` |")),
+            "{standing}"
+        );
+    }
+    for rule in ["sla_within", "sla_over", "sla_no_date"] {
+        assert!(vex.contains(&format!("| `{rule}` |")), "{rule}");
+    }
+}

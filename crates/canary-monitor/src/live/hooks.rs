@@ -1,12 +1,17 @@
 //! The commands of a pipeline. The judge changes nothing in the world; they do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gs_common::file::write_atomic;
 use gs_common::process::{Ended, Program, Ran};
 use gs_common::redact::Redactor;
+use gs_common::render::{Format, Look, render};
+use gs_common::report::Report;
 use sha2::{Digest as _, Sha256};
 
+use super::outcome::Outcome;
+use crate::config::{Config, Hooks};
 use crate::log::HookLine;
 
 /// Of what a command writes, so many bytes at the end stand in the log and the report.
@@ -38,6 +43,21 @@ impl When {
             Self::Fail => "on-fail",
             Self::Inconclusive => "on-inconclusive",
         }
+    }
+}
+
+impl Hooks {
+    /// The command that follows from an outcome, where there is one.
+    #[must_use]
+    pub fn after(&self, outcome: &Outcome) -> Option<(When, &[String])> {
+        let when = outcome.hook()?;
+        let command = match when {
+            When::Step => &self.step,
+            When::Pass => &self.pass,
+            When::Fail => &self.fail,
+            When::Inconclusive => &self.inconclusive,
+        };
+        Some((when, command.as_deref()?))
     }
 }
 
@@ -142,9 +162,24 @@ pub struct Done {
     pub took: Duration,
     /// The end of what it wrote, without secrets.
     pub output: String,
+    /// Somebody wanted it to end.
+    pub was_cancelled: bool,
 }
 
 impl Done {
+    /// A command that could not even be started: why.
+    #[must_use]
+    pub fn never(call: Call, why: String) -> Self {
+        Self {
+            call,
+            good: false,
+            ended: why,
+            took: Duration::ZERO,
+            output: String::new(),
+            was_cancelled: false,
+        }
+    }
+
     /// The line of the log.
     #[must_use]
     pub fn line(&self, at_seconds: f64) -> HookLine {
@@ -176,13 +211,7 @@ pub async fn run(
 ) -> Done {
     let ran = call.program(report, timeout).run_until(cancelled).await;
     match ran {
-        Err(error) => Done {
-            good: false,
-            ended: format!("could not be started: {}", error.cause),
-            took: Duration::ZERO,
-            output: String::new(),
-            call,
-        },
+        Err(error) => Done::never(call, format!("could not be started: {}", error.cause)),
         Ok(ran) => Done {
             good: ran.ended.is_good(),
             ended: match ran.ended {
@@ -194,9 +223,24 @@ pub async fn run(
             },
             took: ran.took,
             output: tail(&ran, redactor),
+            was_cancelled: ran.ended == Ended::Cancelled,
             call,
         },
     }
+}
+
+/// Writes a report for a command to read, without secrets.
+///
+/// # Errors
+/// It cannot be written; one sentence.
+pub fn write_report(config: &Config, folder: &Path, report: Report) -> Result<PathBuf, String> {
+    let path = folder.join("report.json");
+    let report = config.redactor.report(report);
+    write_atomic(&path, |out| {
+        render(Format::Json, &report, &Look::default(), out)
+    })
+    .map_err(|error| error.to_string())?;
+    Ok(path)
 }
 
 /// The end of both outputs. Secrets go first, so that none is cut in two and slips through.

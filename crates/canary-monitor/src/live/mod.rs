@@ -1,17 +1,22 @@
 //! The main job: watching a canary beside stable, now.
 //!
-//! In reading order: [`state`] is the run as it stands, [`run`] the loop that waits, looks and hears,
+//! In reading order: [`state`] is the run as it stands, with what
+//! was [`lost`] of it and its [`steps`], [`run`] the loop that waits, looks and hears, [`events`]
+//! what it hears,
 //! [`outcome`] how a run ends, [`hooks`] the commands of a pipeline, [`operator`] what a person can do,
 //! [`face`], [`screen`] and [`terminal`] what is seen of it, [`clock`] its time.
 
 pub mod clock;
+pub mod events;
 pub mod face;
 pub mod hooks;
+pub mod lost;
 pub mod operator;
 pub mod outcome;
 pub mod run;
 pub mod screen;
 pub mod state;
+pub mod steps;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -29,13 +34,16 @@ use jiff::Timestamp;
 use crate::args::RunArgs;
 use crate::config::{Config, fingerprint};
 use crate::entry::{Outside, in_runtime, interrupted};
-use crate::log::{self, Log, LogHeader, Recording};
+use crate::log::{self, HookLine, Log, LogHeader, Recording};
 use crate::source::{self, Plan, Prepared, Source};
 use crate::summary;
 use clock::Steady;
+use events::{Events, NotReady};
 use face::Face;
+use hooks::{Call, Done};
 use operator::Keys;
-use run::{Events, NotReady, Session};
+use outcome::Outcome;
+use run::Session;
 use screen::Frame;
 use state::{Extras, State};
 use terminal::Terminal;
@@ -63,6 +71,7 @@ pub(crate) fn command(args: &RunArgs, outside: &Outside<'_>) -> Result<Exit, Con
             face,
             who,
         } = person;
+        let began = Timestamp::now();
         let session = start
             .session(
                 &mut source,
@@ -73,7 +82,17 @@ pub(crate) fn command(args: &RunArgs, outside: &Outside<'_>) -> Result<Exit, Con
             )
             .await?;
         let report = match session {
-            Err(report) => *report,
+            Err(why) => {
+                let nothing = Nothing {
+                    config: &config,
+                    why,
+                    began,
+                    folder: folder.path(),
+                };
+                nothing
+                    .conclude(Timestamp::now, interrupted(), &mut talk)
+                    .await
+            }
             Ok(ready) => {
                 let session = Session {
                     config: &config,
@@ -172,7 +191,7 @@ impl Start {
         })
     }
 
-    /// Prepares the source and the state. Where that is not possible, the report says why.
+    /// Prepares the source and the state, or says why there is nothing to watch.
     pub(crate) async fn session(
         self,
         source: &mut impl Source,
@@ -180,8 +199,7 @@ impl Start {
         clock: Steady,
         mut events: Events,
         talk: &mut Talk,
-    ) -> Result<Result<Ready, Box<Report>>, ConfigError> {
-        let began = clock.now();
+    ) -> Result<Result<Ready, NotReady>, ConfigError> {
         let header = self
             .recording
             .as_ref()
@@ -195,17 +213,10 @@ impl Start {
             latency_limit_seconds: config.policy.latency_limit_seconds,
             time_scale: config.course.time_scale,
         };
-        let not_ready = |why: &NotReady| {
-            Ok(Err(Box::new(summary::not_ready(
-                config,
-                why,
-                began,
-                clock.now(),
-            ))))
-        };
-        let (plan, prepared) = match run::prepare(source, plan, config, &mut events, talk).await {
+        let (plan, prepared) = match events::prepare(source, plan, config, &mut events, talk).await
+        {
             Ok(prepared) => prepared,
-            Err(why) => return not_ready(&why),
+            Err(why) => return Ok(Err(why)),
         };
         for warning in &prepared.warnings {
             talk.warning(warning);
@@ -222,7 +233,7 @@ impl Start {
                         what: "the histogram's edges are not those of the log any more".to_owned(),
                         hint: Some("start a new run with a new log".to_owned()),
                     };
-                    return not_ready(&NotReady::Source(error, 1));
+                    return Ok(Err(NotReady::Source(error, 1)));
                 }
                 for lost in &recording.lost {
                     talk.warning(&format!("the log: {lost}"));
@@ -243,6 +254,60 @@ impl Start {
             events,
             resumed,
         }))
+    }
+}
+
+/// A run that found nothing to watch. What the pipeline chose holds for it, too.
+pub(crate) struct Nothing<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) why: NotReady,
+    pub(crate) began: Timestamp,
+    pub(crate) folder: &'a std::path::Path,
+}
+
+impl Nothing<'_> {
+    /// Runs the command that follows from no verdict, and makes the report.
+    pub(crate) async fn conclude(
+        self,
+        now: impl Fn() -> Timestamp,
+        interrupted: impl Future<Output = ()>,
+        talk: &mut Talk,
+    ) -> Report {
+        let pipeline = &self.config.pipeline;
+        let (decision, ended) = self.why.decision();
+        let mut outcome = Outcome::of(&decision, &ended, None, pipeline.no_verdict);
+        let mut hooks = Vec::new();
+        let report = |outcome: &Outcome, hooks: &[HookLine]| {
+            summary::of_nothing(self.config, &self.why, outcome, hooks, self.began, now())
+        };
+        if let Some((when, command)) = pipeline.hooks.after(&outcome) {
+            let run = format!("{:016x}", fastrand::u64(..));
+            let call = Call::new(when, command, &run, None, Some(outcome.told()));
+            if pipeline.dry_run {
+                hooks.push(call.line(0.0, "dry_run"));
+            } else {
+                let done =
+                    match hooks::write_report(self.config, self.folder, report(&outcome, &hooks)) {
+                        Err(why) => Done::never(call, why),
+                        Ok(path) => {
+                            hooks::run(
+                                call,
+                                &path,
+                                pipeline.hook_timeout,
+                                &self.config.redactor,
+                                interrupted,
+                            )
+                            .await
+                        }
+                    };
+                hooks.push(done.line(0.0));
+                outcome = outcome.after(&done, done.was_cancelled);
+            }
+        }
+        for sentence in &outcome.aloud {
+            talk.warning(sentence);
+        }
+        report(&outcome, &hooks)
     }
 }
 

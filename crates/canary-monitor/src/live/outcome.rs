@@ -4,7 +4,7 @@
 use gs_common::verdict::Verdict;
 
 use super::hooks::{Done, When};
-use super::state::Ended;
+use super::steps::Ended;
 use crate::config::NoVerdict;
 use crate::judge::{Decision, reason};
 use crate::log::DecisionLine;
@@ -130,6 +130,12 @@ impl Outcome {
                 self.set(verdict, &code, sentence);
             }
         }
+    }
+
+    /// What a command is told: verdict and reason.
+    #[must_use]
+    pub fn told(&self) -> (String, String) {
+        (self.verdict.as_str().to_owned(), self.reason.clone())
     }
 
     /// The command that follows from it; none after an interrupt.
@@ -310,6 +316,7 @@ mod tests {
                 ended: "ended with code 1".to_owned(),
                 took: Duration::ZERO,
                 output: String::new(),
+                was_cancelled: false,
             };
             let outcome = outcome.after(&done, false);
             (outcome.verdict, outcome.reason)

@@ -1,30 +1,26 @@
 //! The loop around the judge: it waits, looks, and hears people and commands. It decides nothing.
 
 use std::path::Path;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
 use gs_common::cli::Talk;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 
 use super::clock::Steady;
+use super::events::{Event, Events, Running};
 use super::face::Face;
 use super::hooks::{self, Call, Done, When};
 use super::operator::Order;
 use super::outcome::Outcome;
-use super::state::{Due, Ended, State};
+use super::state::State;
+use super::steps::{Due, Ended};
 use crate::config::Config;
 use crate::judge::Decision;
 use crate::log::Line;
-use crate::source::{Plan, Prepared, Source, SourceError};
+use crate::source::{Plan, Source};
 use crate::summary;
-
-/// How often the screen is drawn anew and what is due is looked at.
-const TICK: Duration = Duration::from_millis(250);
-
-/// The wait before the first new attempt to prepare, and the longest one.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// A look may come so many intervals late, and this many seconds of the wall clock on top.
 const LATE_INTERVALS: f64 = 4.0;
@@ -35,165 +31,6 @@ const BEHIND_INTERVALS: f64 = 2.5;
 
 /// But not more often than this in one turn.
 const MOST_AT_ONCE: usize = 10_000;
-
-/// What happens beside the looks.
-pub struct Events {
-    interrupted: Pin<Box<dyn Future<Output = ()> + Send>>,
-    was_interrupted: bool,
-    deadline: Option<Instant>,
-    orders: mpsc::UnboundedReceiver<Order>,
-    no_more_orders: bool,
-    hook: Option<Running>,
-    tick: Interval,
-}
-
-/// A command that runs while the canary is watched.
-struct Running {
-    done: Pin<Box<dyn Future<Output = Done> + Send>>,
-    stop: Option<oneshot::Sender<()>>,
-    index: usize,
-}
-
-enum Event {
-    Interrupted,
-    Deadline,
-    Order(Order),
-    Hook(Done, usize),
-    Tick,
-}
-
-impl Events {
-    /// Hears the signal, the deadline (of the wall clock, from now) and a person.
-    pub fn new(
-        interrupted: impl Future<Output = ()> + Send + 'static,
-        deadline: Option<Duration>,
-        orders: mpsc::UnboundedReceiver<Order>,
-    ) -> Self {
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
-            interrupted: Box::pin(interrupted),
-            was_interrupted: false,
-            deadline: deadline.map(|deadline| Instant::now() + deadline),
-            orders,
-            no_more_orders: false,
-            hook: None,
-            tick,
-        }
-    }
-
-    async fn next(&mut self) -> Event {
-        loop {
-            let deadline = self.deadline;
-            tokio::select! {
-                biased;
-                () = &mut self.interrupted, if !self.was_interrupted => {
-                    self.was_interrupted = true;
-                    return Event::Interrupted;
-                }
-                () = at(deadline) => {
-                    self.deadline = None;
-                    return Event::Deadline;
-                }
-                order = self.orders.recv(), if !self.no_more_orders => match order {
-                    Some(order) => return Event::Order(order),
-                    None => self.no_more_orders = true,
-                },
-                done = running(&mut self.hook) => {
-                    let index = self.hook.take().map_or(0, |hook| hook.index);
-                    return Event::Hook(done, index);
-                }
-                _ = self.tick.tick() => return Event::Tick,
-            }
-        }
-    }
-
-    /// Ends a command that still runs, gently at first.
-    async fn stop_hook(&mut self) -> Option<Done> {
-        let mut hook = self.hook.take()?;
-        drop(hook.stop.take());
-        Some(hook.done.await)
-    }
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn running(hook: &mut Option<Running>) -> Done {
-    match hook {
-        Some(hook) => hook.done.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Why there was nothing to watch.
-#[derive(Debug)]
-pub enum NotReady {
-    /// The source could not be prepared in time.
-    Source(SourceError, u32),
-    /// Ctrl-C or SIGTERM, or the deadline.
-    Ended(Ended),
-}
-
-/// Prepares the source, again and again until the time for that is over.
-///
-/// # Errors
-/// It cannot be prepared, or somebody did not want to wait.
-pub async fn prepare(
-    source: &mut impl Source,
-    plan: impl Fn() -> Plan,
-    config: &Config,
-    events: &mut Events,
-    talk: &mut Talk,
-) -> Result<(Plan, Prepared), NotReady> {
-    let until = Instant::now() + config.course.wait_ready;
-    let mut attempts = 0;
-    let (mut wait, longest) = RETRY;
-    loop {
-        attempts += 1;
-        let plan = plan();
-        let prepared = {
-            let mut preparing = pin!(source.prepare(&plan));
-            loop {
-                tokio::select! {
-                    prepared = &mut preparing => break prepared,
-                    event = events.next() => ended_early(&event)?,
-                }
-            }
-        };
-        let error = match prepared {
-            Ok(prepared) => return Ok((plan, prepared)),
-            Err(error) => error,
-        };
-        if Instant::now() + wait > until {
-            return Err(NotReady::Source(error, attempts));
-        }
-        if attempts == 1 {
-            talk.note(&format!("waiting for the metrics: {error}"));
-        }
-        let mut pause = pin!(sleep(wait));
-        loop {
-            tokio::select! {
-                () = &mut pause => break,
-                event = events.next() => ended_early(&event)?,
-            }
-        }
-        wait = (wait * 2).min(longest);
-    }
-}
-
-fn ended_early(event: &Event) -> Result<(), NotReady> {
-    match event {
-        Event::Interrupted => Err(NotReady::Ended(Ended::Interrupted)),
-        Event::Deadline => Err(NotReady::Ended(Ended::Deadline)),
-        Event::Order(Order::Abort) => Err(NotReady::Ended(Ended::Aborted("a person".to_owned()))),
-        _ => Ok(()),
-    }
-}
 
 /// Everything that a watch needs beside the source.
 pub struct Session<'a> {
@@ -487,8 +324,9 @@ impl Session<'_> {
             self.state.log_broken(),
             self.config.pipeline.no_verdict,
         );
-        if let Some((when, command)) = self.hook_for(&outcome) {
-            outcome = self.follow(outcome, when, &command, talk).await;
+        let hook = self.config.pipeline.hooks.after(&outcome);
+        if let Some((when, command)) = hook {
+            outcome = self.follow(outcome, when, command, talk).await;
         }
         for sentence in &outcome.aloud {
             talk.warning(sentence);
@@ -503,18 +341,6 @@ impl Session<'_> {
         (decision, outcome)
     }
 
-    fn hook_for(&self, outcome: &Outcome) -> Option<(When, Vec<String>)> {
-        let when = outcome.hook()?;
-        let hooks = &self.config.pipeline.hooks;
-        let command = match when {
-            When::Step => &hooks.step,
-            When::Pass => &hooks.pass,
-            When::Fail => &hooks.fail,
-            When::Inconclusive => &hooks.inconclusive,
-        };
-        Some((when, command.clone()?))
-    }
-
     /// Runs the command that follows from an outcome.
     async fn follow(
         &mut self,
@@ -527,8 +353,8 @@ impl Session<'_> {
             let weight = steps.weights.get(steps.index).copied().unwrap_or(1.0);
             (steps.index + 1, weight)
         });
-        let verdict = Some((outcome.verdict.as_str().to_owned(), outcome.reason.clone()));
-        let call = Call::new(when, command, &self.state.header.run, step, verdict);
+        let run = &self.state.header.run;
+        let call = Call::new(when, command, run, step, Some(outcome.told()));
         if self.config.pipeline.dry_run {
             let line = Line::Hook(call.line(self.now(), "dry_run"));
             self.commit(&line, talk);
@@ -537,16 +363,9 @@ impl Session<'_> {
         if self.state.was_done(&call.key) {
             return outcome;
         }
-        let failed = |ended: String| Done {
-            call: call.clone(),
-            good: false,
-            ended,
-            took: Duration::ZERO,
-            output: String::new(),
-        };
         let report = match self.report(Some(&outcome)) {
             Ok(report) => report,
-            Err(why) => return outcome.after(&failed(why), false),
+            Err(why) => return outcome.after(&Done::never(call, why), false),
         };
         let line = Line::Hook(call.line(self.now(), "started"));
         self.commit(&line, talk);
@@ -581,18 +400,7 @@ impl Session<'_> {
 
     /// Writes the report as it stands for a command to read.
     fn report(&self, outcome: Option<&Outcome>) -> Result<std::path::PathBuf, String> {
-        let path = self.folder.join("report.json");
         let report = summary::of(self.config, &self.state, outcome, self.clock.now());
-        let report = self.config.redactor.report(report);
-        gs_common::file::write_atomic(&path, |out| {
-            gs_common::render::render(
-                gs_common::render::Format::Json,
-                &report,
-                &gs_common::render::Look::default(),
-                out,
-            )
-        })
-        .map_err(|error| error.to_string())?;
-        Ok(path)
+        hooks::write_report(self.config, self.folder, report)
     }
 }

@@ -2,20 +2,17 @@
 //! line, the line becomes text, the text is read back and only then counts. A run that is resumed reads
 //! the same lines and so knows the same.
 
-use std::collections::BTreeMap;
-
 use gs_common::verdict::Verdict;
 
+use super::lost::Lost;
 use super::operator::{EXTEND_SECONDS, Order};
+use super::steps::{Ended, Steps};
 use crate::charts::Charts;
 use crate::judge::{Decision, Policy, Watch, reason};
 use crate::log::{self, DecisionLine, HookLine, Line, Log, LogHeader, Recording};
 use crate::observations::{Scrape, Side};
 use crate::peers::legacy::Legacy;
 use crate::source::Look;
-
-/// Different sentences about lost looks that are kept; more are only counted.
-const MOST_LOST: usize = 40;
 
 /// Actions of people and commands that are kept for the report.
 const MOST_ACTIONS: usize = 1000;
@@ -50,10 +47,10 @@ pub struct State {
     /// How the run ended.
     pub outcome: Option<(Verdict, String, String)>,
     log: Option<Log>,
-    last_look: Option<f64>,
+    pub(super) last_look: Option<f64>,
     looks: u64,
-    step_looks: [u32; 3],
-    step_requests: u64,
+    pub(super) step_looks: [u32; 3],
+    pub(super) step_requests: u64,
     checks: usize,
 }
 
@@ -72,30 +69,6 @@ pub struct OperatorLine {
     pub text: Option<String>,
 }
 
-/// What was to be seen and was not.
-#[derive(Clone, Debug, Default)]
-pub struct Lost {
-    /// How often.
-    pub count: u64,
-    /// The sentences, with how often and when first and last.
-    pub sentences: BTreeMap<String, (u64, f64, f64)>,
-    /// The last one.
-    pub last: Option<String>,
-}
-
-/// Where a rollout stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Steps {
-    /// The weights.
-    pub weights: Vec<f64>,
-    /// How long each is watched.
-    pub seconds: f64,
-    /// The one that is set, or being set.
-    pub index: usize,
-    /// When it was set; absent while it is being set.
-    pub since: Option<f64>,
-}
-
 /// What a run has beside its header.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
@@ -103,62 +76,6 @@ pub struct Extras {
     pub step_seconds: f64,
     /// Whether the guide's plain rule runs beside the judge.
     pub legacy: bool,
-}
-
-/// What the run has to do next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Due {
-    /// Set the weight of the step with this index.
-    Step(usize),
-    /// End the watch.
-    End(Ended),
-}
-
-/// How a watch ends.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ended {
-    /// The judge decided on a look.
-    Decided,
-    /// Its time is over.
-    Over,
-    /// `--deadline` passed.
-    Deadline,
-    /// Ctrl-C or SIGTERM.
-    Interrupted,
-    /// A person ended it: who.
-    Aborted(String),
-    /// The canary was not fit for the next step: why.
-    StepHeld(String),
-    /// A command failed: which, and how.
-    HookFailed(String),
-}
-
-impl Ended {
-    /// The code in the log.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Decided => "decided",
-            Self::Over => "over",
-            Self::Deadline => reason::DEADLINE,
-            Self::Interrupted => reason::INTERRUPTED,
-            Self::Aborted(_) => reason::ABORTED_BY_OPERATOR,
-            Self::StepHeld(_) => reason::STEP_HELD,
-            Self::HookFailed(_) => reason::HOOK_FAILED,
-        }
-    }
-
-    /// Why, in words.
-    #[must_use]
-    pub fn why(&self) -> String {
-        match self {
-            Self::Decided | Self::Over => "its time is over".to_owned(),
-            Self::Deadline => "--deadline passed".to_owned(),
-            Self::Interrupted => "it was interrupted".to_owned(),
-            Self::Aborted(who) => format!("{who} ended it"),
-            Self::StepHeld(why) | Self::HookFailed(why) => why.clone(),
-        }
-    }
 }
 
 impl State {
@@ -267,7 +184,7 @@ impl State {
         self.looks
     }
 
-    fn policy(&self) -> &Policy {
+    pub(super) fn policy(&self) -> &Policy {
         &self.header.policy
     }
 
@@ -335,7 +252,7 @@ impl State {
     }
 
     /// Commits what can always be written down.
-    fn note(&mut self, line: Line) {
+    pub(super) fn note(&mut self, line: Line) {
         // Lines without foreign numbers have a form in JSON.
         let _ = self.commit(&line);
     }
@@ -395,110 +312,6 @@ impl State {
         let decision = self.decision.clone().unwrap_or_else(|| self.watch.finish());
         self.note(Line::Decision(DecisionLine::from(&decision)));
         decision
-    }
-
-    /// What has to be done at this second of the run; `patience_seconds` are granted to looks that come
-    /// late.
-    #[must_use]
-    pub fn due(&self, now: f64, patience_seconds: f64) -> Option<Due> {
-        if self.decision.is_some() {
-            return Some(Due::End(Ended::Decided));
-        }
-        if let Some(due) = self.step_due(now, patience_seconds) {
-            return Some(due);
-        }
-        if self.held || self.is_between_steps() {
-            return None;
-        }
-        let policy = self.policy();
-        let last = self.last_look.unwrap_or(0.0);
-        let ends = self.watch.ends_at_seconds();
-        // Past its end the judge may ask for more looks, as long as there are any.
-        let silent = now >= ends.max(last) + patience_seconds;
-        let long = now >= ends + policy.extension_seconds + patience_seconds;
-        (silent || long).then_some(Due::End(Ended::Over))
-    }
-
-    fn step_due(&self, now: f64, patience_seconds: f64) -> Option<Due> {
-        let steps = self.steps.as_ref()?;
-        let Some(since) = steps.since else {
-            // Nothing was set yet, or a runner was lost while it was.
-            return Some(Due::Step(steps.index));
-        };
-        let over = since + steps.seconds;
-        if steps.index + 1 >= steps.weights.len() || now < over || self.held {
-            return None;
-        }
-        let unfit = self.unfit(steps);
-        match unfit {
-            None => Some(Due::Step(steps.index + 1)),
-            Some(why) if now >= over + self.policy().extension_seconds + patience_seconds => {
-                Some(Due::End(Ended::StepHeld(format!(
-                    "step {} of {} did not end: {why}",
-                    steps.index + 1,
-                    steps.weights.len()
-                ))))
-            }
-            Some(_) => None,
-        }
-    }
-
-    /// Why the canary should not get more traffic now: more of it is given only to one that was seen, is
-    /// under no suspicion, and is shown to keep the limits.
-    fn unfit(&self, steps: &Steps) -> Option<String> {
-        let view = self.watch.view();
-        let interval = self.header.observations.scrape_interval_seconds;
-        let expected = (steps.seconds / interval).floor().max(1.0);
-        let [looks, canary, stable] = self.step_looks.map(f64::from);
-        let least = self.policy().coverage * expected;
-        if canary < least || stable < least {
-            return Some(format!(
-                "the canary was seen at {canary:.0} and stable at {stable:.0} of {:.0} looks",
-                looks.max(expected)
-            ));
-        }
-        if view.canary.requests == self.step_requests {
-            return Some("the canary got no request".to_owned());
-        }
-        if self.watch.is_suspicious() {
-            return Some("there is evidence against the canary that is not decided yet".to_owned());
-        }
-        let (errors, slow) = view.shown;
-        if view.warm_at_seconds.is_none() {
-            return Some("the canary is still warming up".to_owned());
-        }
-        (errors <= view.fail_line || slow <= view.fail_line).then(|| {
-            format!(
-                "its {} requests do not show yet that it keeps the limits",
-                view.canary.requests
-            )
-        })
-    }
-
-    fn is_between_steps(&self) -> bool {
-        self.steps
-            .as_ref()
-            .is_some_and(|steps| steps.since.is_none() || steps.index + 1 < steps.weights.len())
-    }
-
-    /// The judge must not come to its end while a person holds the run, or steps are left.
-    fn keep_open(&mut self, at: f64) {
-        if self.watch.is_early_at(at) || !(self.held || self.is_between_steps()) {
-            return;
-        }
-        let check = self.policy().check_seconds;
-        let (more, why) = match &self.steps {
-            Some(steps) if self.is_between_steps() => (
-                steps.seconds * (steps.weights.len() - steps.index) as f64,
-                "steps are left",
-            ),
-            _ => (check, "a person holds the run"),
-        };
-        self.note(Line::Until {
-            at_seconds: at,
-            until_seconds: at + more.max(check),
-            why: why.to_owned(),
-        });
     }
 
     fn absorb(&mut self, line: &Line) {
@@ -599,37 +412,5 @@ impl State {
         self.hooks
             .iter()
             .any(|hook| hook.key == key && hook.state == "done")
-    }
-}
-
-impl Lost {
-    fn add(&mut self, at: f64, what: &str) {
-        self.count += 1;
-        self.last = Some(what.to_owned());
-        if let Some((count, _, last)) = self.sentences.get_mut(what) {
-            *count += 1;
-            *last = at;
-        } else if self.sentences.len() < MOST_LOST {
-            self.sentences.insert(what.to_owned(), (1, at, at));
-        }
-    }
-
-    /// The sentences, most frequent first, with how often and when.
-    #[must_use]
-    pub fn told(&self) -> Vec<String> {
-        let mut all: Vec<_> = self.sentences.iter().collect();
-        all.sort_by_key(|(_, (count, ..))| std::cmp::Reverse(*count));
-        let mut told: Vec<String> = all
-            .into_iter()
-            .map(|(what, (count, first, last))| match count {
-                1 => format!("at {first:.0} s: {what}"),
-                _ => format!("{count} times between {first:.0} s and {last:.0} s: {what}"),
-            })
-            .collect();
-        let kept: u64 = self.sentences.values().map(|(count, ..)| count).sum();
-        if kept < self.count {
-            told.push(format!("{} more losses of other kinds", self.count - kept));
-        }
-        told
     }
 }

@@ -180,7 +180,16 @@ impl Bench {
                 .await?;
             let ready = match ready {
                 Ok(ready) => ready,
-                Err(report) => return Ok(*report),
+                Err(why) => {
+                    let nothing = Nothing {
+                        config: &config,
+                        why,
+                        began: self.base,
+                        folder: self.folder.path(),
+                    };
+                    let never = std::future::pending();
+                    return Ok(nothing.conclude(|| self.base, never, &mut talk).await);
+                }
             };
             let session = Session {
                 config: &config,
@@ -319,6 +328,47 @@ async fn a_source_that_is_never_ready_is_no_verdict() {
     // The log that it did not fill is no obstacle for the next run.
     let report = bench.finished("healthy", &["--log", &bench.log()]).await;
     says(&report, Verdict::Pass, "healthy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_pipeline_chose_holds_where_nothing_could_be_watched_too() {
+    for (choice, verdict) in [("fail", Verdict::Fail), ("pass", Verdict::Inconclusive)] {
+        let bench = Bench::new();
+        let mut source = Script {
+            unready: u32::MAX,
+            ..Script::of("healthy")
+        };
+        let flags = [
+            "--on-inconclusive",
+            choice,
+            "--on-fail",
+            "rollback",
+            "--dry-run",
+        ];
+        let report = bench
+            .run(&mut source, &flags, Vec::new(), None)
+            .await
+            .unwrap()
+            .unwrap();
+        says(&report, verdict, "metrics_unavailable");
+        let said = report
+            .not_covered
+            .iter()
+            .any(|told| told.contains("would have run --on-fail rollback"));
+        assert_eq!(said, choice == "fail");
+    }
+    let bench = Bench::new();
+    let mut source = Script {
+        unready: u32::MAX,
+        ..Script::of("healthy")
+    };
+    let flags = ["--wait-ready", "1h", "--duration", "5m", "--deadline", "6m"];
+    let report = bench
+        .run(&mut source, &flags, Vec::new(), None)
+        .await
+        .unwrap()
+        .unwrap();
+    says(&report, Verdict::Inconclusive, "deadline");
 }
 
 #[tokio::test(start_paused = true)]

@@ -209,4 +209,21 @@ proptest! {
         lines[index] = text + "\n";
         let _ = read(&lines.concat()).is_ok();
     }
+
+    #[test]
+    fn no_damage_makes_reader_or_judge_panic(at in 0_usize..6000, byte in any::<u8>(), more in 0_usize..4) {
+        let mut bytes = sample().concat().into_bytes();
+        let place = at % bytes.len();
+        bytes[place] = byte;
+        let end = (place + more).min(bytes.len());
+        bytes.drain(place..end);
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(recording) = read(&text) {
+            for line in &recording.lines {
+                let again = read_line(&line.encode().unwrap(), &recording.header);
+                prop_assert!(again.is_ok(), "{:?}", again);
+            }
+            let _ = judge(&recording, &Policy::default());
+        }
+    }
 }

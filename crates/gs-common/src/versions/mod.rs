@@ -1,14 +1,17 @@
 //! Versions of packages: which of two is newer, and whether one lies in a range.
 //!
 //! Ecosystems order versions differently, and a guess would excuse or block the wrong one. So there are
-//! three schemes, and where none can tell, the answer is `None`: not known, never "no" or "yes".
+//! schemes, and where none can tell, the answer is `None`: not known, never "no" or "yes".
 //!
 //! | ecosystem (as in a package URL) | scheme |
 //! |---|---|
 //! | `npm`, `cargo`, `golang`, `nuget`, `composer`, `pub`, `hex`, `swift`, `github` | Semantic Versioning 2.0.0, with a leading `v` and one to four numbers allowed |
 //! | `pypi` | [PEP 440](https://peps.python.org/pep-0440/) |
-//! | any other, or none | only dotted numbers are compared (`1.2.10`), and what differs in closing zeros alone is not known: `1.0` is older than `1.0.0` for Debian and the same for Maven |
+//! | `deb` | Debian's, [policy 5.6.12](https://www.debian.org/doc/debian-policy/ch-controlfields.html#version) |
+//! | `rpm` | RPM's `rpmvercmp` |
+//! | any other, or none | only dotted numbers are compared (`1.2.10`), and what differs in closing zeros alone is not known: `1.0` is older than `1.0.0` for some and the same for others |
 
+mod distribution;
 mod scheme;
 
 use std::cmp::Ordering;
@@ -26,6 +29,8 @@ pub fn compare(ecosystem: Option<&str>, left: &str, right: &str) -> Option<Order
     }
     match ecosystem {
         Some("pypi") => Some(Pep440::read(left)?.cmp(&Pep440::read(right)?)),
+        Some("deb") => distribution::deb(left, right),
+        Some("rpm") => distribution::rpm(left, right),
         Some(
             "npm" | "cargo" | "golang" | "nuget" | "composer" | "pub" | "hex" | "swift" | "github",
         ) => Some(Semver::read(left)?.cmp(&Semver::read(right)?)),
@@ -317,10 +322,60 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_distributions_rise_as_their_own_tools_have_it() {
+        rising(
+            "deb",
+            &[
+                "1.0~~",
+                "1.0~rc1-1",
+                "1.0~rc1-2",
+                "1.0",
+                "1.0-0ubuntu1",
+                "1.0-1",
+                "1.0-1ubuntu1",
+                "1.0-1ubuntu1.1",
+                "1.0-1ubuntu1.10",
+                "1.0-2",
+                "1.0+dfsg-1",
+                "1.0.0-1",
+                "1.10-1",
+            ],
+        );
+        rising("deb", &["0:9", "1:0.1-1", "2:0.1-1"]);
+        rising(
+            "rpm",
+            &[
+                "1.0~rc1-1",
+                "1.0~rc1^git1-1",
+                "1.0-1",
+                "1.0-1.el8_7.2",
+                "1.0-1.el8_10",
+                "1.0-2",
+                "1.0^git1-1",
+                "1.0a-1",
+                "1.0b2-1",
+                "1.0.1-1",
+                "1.01.2-1",
+                "5.5p1-1",
+                "5.5p10-1",
+                "5.6p1-1",
+                "10xyz-1",
+                "10.1xyz-1",
+            ],
+        );
+        rising("rpm", &["xyz10-1", "xyz10.1-1", "8-1"]);
+        let same = |a, b| assert_eq!(compare(Some("rpm"), a, b), Some(Ordering::Equal));
+        same("2_0-1", "2.0-1");
+        same("1.05-1", "1.5-1");
+    }
+
+    #[test]
     fn what_no_scheme_knows_is_not_known() {
         for (ecosystem, a, b) in [
             (Some("deb"), "1:2.3-1", "2.4"),
-            (Some("deb"), "1.0", "1.0.0"),
+            (Some("rpm"), "1:2.3-1", "2.4-1"),
+            (Some("rpm"), "2.3", "2.3-1"),
+            (Some("apk"), "1.0", "1.0.0"),
             (None, "1.0-rc1", "1.0"),
             (Some("npm"), "latest", "1.0.0"),
             (Some("pypi"), "1.0.banana", "1.0"),
@@ -394,7 +449,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(a in ".{0,20}", b in ".{0,20}") {
-            for ecosystem in [None, Some("npm"), Some("pypi"), Some("deb")] {
+            for ecosystem in [None, Some("npm"), Some("pypi"), Some("deb"), Some("rpm")] {
                 let order = compare(ecosystem, &a, &b);
                 prop_assert_eq!(order.map(Ordering::reverse), compare(ecosystem, &b, &a));
                 let _ = is_major_bump(ecosystem, &a, &b);
@@ -406,7 +461,7 @@ mod tests {
 
         #[test]
         fn the_order_is_one(a in version(), b in version(), c in version()) {
-            for ecosystem in [Some("npm"), Some("pypi"), None] {
+            for ecosystem in [Some("npm"), Some("pypi"), Some("deb"), Some("rpm"), None] {
                 let order = |x: &str, y: &str| compare(ecosystem, x, y);
                 if let (Some(ab), Some(bc)) = (order(&a, &b), order(&b, &c))
                     && ab.is_le() && bc.is_le()

@@ -12,7 +12,7 @@ pub(super) fn numbers(text: &str) -> Option<Vec<u64>> {
 }
 
 /// Digits alone: `parse` would take a sign.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }

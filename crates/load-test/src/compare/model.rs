@@ -130,6 +130,23 @@ pub struct Run {
     pub started_at: Option<f64>,
 }
 
+impl Run {
+    /// Why the run says nothing. A base whose requests mostly fail is no yardstick: an error is a fast
+    /// answer, and next to it everything is slow. A new side like that is judged by its failures.
+    #[must_use]
+    pub fn says_nothing(&self, is_base: bool) -> Option<String> {
+        if self.void.is_some() {
+            return self.void.clone();
+        }
+        let total = self.rows.get(TOTAL)?;
+        let failures = total.metrics.get(&Metric::Failures).copied().unwrap_or(0.0);
+        if total.requests == 0 {
+            return Some("it has no request".to_owned());
+        }
+        (is_base && failures > 0.5).then(|| "most of its requests failed".to_owned())
+    }
+}
+
 /// A member that differs between runs that were to be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

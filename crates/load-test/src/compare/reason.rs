@@ -45,11 +45,13 @@ pub const STEP_UNKNOWN: Reason = "step_unknown";
 pub const SHARDS_MISSING: Reason = "shards_missing";
 /// Logs are of different runs.
 pub const NOT_TOGETHER: Reason = "not_together";
+/// A file beside the report could not be written.
+pub const EXPORT_FAILED: Reason = "export_failed";
 /// A file cannot be read.
 pub const UNREADABLE: Reason = "unreadable";
 
 /// All codes, with what they mean: the page lists them, a test holds it to that.
-pub const ALL: [(Reason, &str); 22] = [
+pub const ALL: [(Reason, &str); 23] = [
     (
         NO_WORSE,
         "pass: every endpoint is shown to be within the margin, or better",
@@ -131,6 +133,10 @@ pub const ALL: [(Reason, &str); 22] = [
         "no verdict: logs of some shards are not there",
     ),
     (NOT_TOGETHER, "no verdict: the logs are of different runs"),
+    (
+        EXPORT_FAILED,
+        "no verdict: a file beside the report could not be written (a missed goal stays a fail)",
+    ),
     (
         UNREADABLE,
         "no verdict: a file is cut short or is none that can be read",

@@ -67,8 +67,8 @@ fn judged(base: &[Run], new: &[Run], allowed: &[String], policy: &Policy) -> Out
     if !differences.is_empty() {
         return Outcome::NotComparable(differences);
     }
-    let (base, void_base) = without_void(base);
-    let (new, void_new) = without_void(new);
+    let (base, void_base) = without_void(base, true);
+    let (new, void_new) = without_void(new, false);
     let void: Vec<String> = void_base.into_iter().chain(void_new).collect();
     if base.is_empty() || new.is_empty() {
         return Outcome::Void(void);
@@ -82,11 +82,11 @@ fn judged(base: &[Run], new: &[Run], allowed: &[String], policy: &Policy) -> Out
 }
 
 /// The runs that say something, and a sentence for each that does not.
-fn without_void(runs: &[Run]) -> (Vec<Run>, Vec<String>) {
+fn without_void(runs: &[Run], is_base: bool) -> (Vec<Run>, Vec<String>) {
     let mut kept = Vec::new();
     let mut void = Vec::new();
     for run in runs {
-        match &run.void {
+        match run.says_nothing(is_base) {
             None => kept.push(run.clone()),
             Some(why) => void.push(format!("{}: {why}", run.source)),
         }

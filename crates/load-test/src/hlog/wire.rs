@@ -56,7 +56,8 @@ struct WireSetup {
     personas_sha256: String,
     personas_from: String,
     model: WireModel,
-    stages: Vec<(String, String, u64)>,
+    /// Name, load at the start and at the end, length in microseconds.
+    stages: Vec<(String, String, String, u64)>,
     warm_up_us: u64,
     seed: u64,
     keep_alive: bool,
@@ -142,6 +143,7 @@ struct WireGenerator {
     retried: u64,
     held_back: u64,
     descriptor_limit: Option<u64>,
+    lateness_limit_us: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -271,6 +273,7 @@ impl Head {
                 retried: result.generator.retried,
                 held_back: result.generator.held_back,
                 descriptor_limit: result.generator.descriptor_limit,
+                lateness_limit_us: us(result.generator.lateness_limit),
             },
             websockets: result
                 .websockets
@@ -372,6 +375,7 @@ impl Head {
                 retried: self.generator.retried,
                 held_back: self.generator.held_back,
                 descriptor_limit: self.generator.descriptor_limit,
+                lateness_limit: Duration::from_micros(self.generator.lateness_limit_us),
                 ..Generator::default()
             },
             websockets: self
@@ -418,11 +422,8 @@ impl WireSetup {
                 .stages
                 .iter()
                 .map(|stage| {
-                    (
-                        stage.name.clone(),
-                        stage.target.to_string(),
-                        us(stage.duration),
-                    )
+                    let load = (stage.from.to_string(), stage.target.to_string());
+                    (stage.name.clone(), load.0, load.1, us(stage.duration))
                 })
                 .collect(),
             warm_up_us: us(setup.warm_up),
@@ -461,9 +462,10 @@ impl WireSetup {
             stages: self
                 .stages
                 .into_iter()
-                .map(|(name, target, duration)| {
+                .map(|(name, from, target, duration)| {
                     Ok(Stage {
                         name,
+                        from: number(&from)?,
                         target: number(&target)?,
                         duration: Duration::from_micros(duration),
                     })

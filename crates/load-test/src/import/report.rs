@@ -9,6 +9,7 @@ use url::Url;
 
 use super::Unreadable;
 use crate::compare::model::{Metric, Row, Run, TOTAL};
+use crate::judge::saturation;
 use crate::result::{Arrivals, End, Model, RunResult, Setup, Stats};
 
 /// What must be the same in two runs for their times to be comparable: name and value. A report has
@@ -34,7 +35,8 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
         .iter()
         .map(|stage| {
             let duration = gs_common::units::show_duration(stage.duration);
-            format!("{} to {} in {duration}", stage.name, stage.target)
+            let (from, to) = (stage.from, stage.target);
+            format!("{} from {from} to {to} in {duration}", stage.name)
         })
         .collect();
     let warm_up = gs_common::units::show_duration(setup.warm_up);
@@ -88,7 +90,9 @@ pub fn of_result(source: &str, result: &RunResult, version: &str) -> Run {
         rows.insert(endpoint.to_owned(), row(&stats, seconds));
     }
     let void = match &result.end {
-        End::Complete => None,
+        End::Complete => {
+            saturation(result).map(|why| format!("its generator was saturated: {why}"))
+        }
         End::Interrupted => Some("it was interrupted".to_owned()),
         End::Deadline => Some("its deadline ended it early".to_owned()),
         End::Aborted(why) | End::Broken(why) => Some(why.clone()),

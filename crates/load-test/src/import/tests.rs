@@ -74,7 +74,10 @@ fn both_forms_of_k6_say_the_same() {
         &K6_EXPORT.replace("\"count\": 1200", "\"count\": 0"),
         "counts no HTTP request",
     );
-    refuses(&K6_EXPORT.replace("\"med\": 9.87", "\"med\": -1"), "no positive number");
+    refuses(
+        &K6_EXPORT.replace("\"med\": 9.87", "\"med\": -1"),
+        "no positive number",
+    );
     refuses(
         &K6_EXPORT.replace("\"value\": 0.01", "\"value\": 7"),
         "no share",

@@ -37,11 +37,13 @@ fn empty(shard: Option<(u32, u32)>) -> RunResult {
             stages: vec![
                 Stage {
                     name: "ramp".to_owned(),
+                    from: 0.0,
                     target: 10.0,
                     duration: Duration::from_secs(2),
                 },
                 Stage {
                     name: "hold".to_owned(),
+                    from: 10.0,
                     target: 10.0,
                     duration: Duration::from_secs(3),
                 },

@@ -99,6 +99,10 @@ pub(super) fn details(run: &RunResult, judgement: &Judgement, total: &Stats) -> 
     let setup = &run.setup;
     let mut details = Map::new();
     let mut put = |name: &str, value: Value| details.insert(name.to_owned(), value);
+    // What has to be the same in another run before the two may be compared.
+    let version = env!("CARGO_PKG_VERSION");
+    let identity = crate::import::report::identity(&run.target, setup, version);
+    put("identity", json!(identity));
     put("total", row("total", total, seconds));
     put(
         "endpoints",

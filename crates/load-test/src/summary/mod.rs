@@ -20,7 +20,7 @@ pub use figures::{row, times};
 /// Endpoints, errors and the like that a sentence names.
 const NAMED: usize = 3;
 
-fn empty(target: &str, started_at: Timestamp) -> Report {
+pub(crate) fn empty(target: &str, started_at: Timestamp) -> Report {
     Report {
         schema: SCHEMA.to_owned(),
         tool: Tool {

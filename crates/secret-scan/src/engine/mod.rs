@@ -208,7 +208,6 @@ impl Engine {
             .args(&arguments)
             .folder(setup.folder)
             .variable("TMPDIR", setup.folder)
-            .variable("XDG_CACHE_HOME", setup.folder)
             .stdin(stdin)
             .deadline(setup.time_left())
             .most_output(MOST_REPORT);

@@ -100,6 +100,25 @@ fn one_upgrade_mends_all_flaws_of_a_package_and_no_more_than_that() {
 }
 
 #[test]
+fn commits_and_lists_of_reports_are_understood() {
+    let commit = "023a0d52f106321838ab1c0997e76693f4dcbdf6";
+    goes(
+        "pypi",
+        "3.141.0",
+        &[&[commit, "4.14.0"]],
+        &["4.14.0"],
+        Some(true),
+    );
+    goes(
+        "npm",
+        "3.0.0, 4.1.0",
+        &[&[">=5.0.1"]],
+        &["5.0.1"],
+        Some(true),
+    );
+}
+
+#[test]
 fn a_branch_without_the_fix_is_none() {
     // 3.0.0 mends the first flaw, and its branch has the second one until 3.0.2.
     goes(
@@ -114,13 +133,13 @@ fn a_branch_without_the_fix_is_none() {
 #[test]
 fn where_the_order_is_not_known_no_least_version_is_claimed() {
     goes(
-        "deb",
+        "apk",
         "1:2.3-1",
         &[&["1:2.3-4"], &["1:2.3-9"]],
         &["1:2.3-4", "1:2.3-9"],
         None,
     );
-    let plan = of(&[vulnerability("CVE-1", "deb", "curl", "1", &["2-x", "3-x"])]);
+    let plan = of(&[vulnerability("CVE-1", "apk", "curl", "1", &["2-x", "3-x"])]);
     assert!(
         plan.steps[0].sentence().contains("the newest of 2-x, 3-x"),
         "{}",
