@@ -5,8 +5,7 @@ use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The schema of a decision log.
-const LOG: &str = "gs.canary-log/v1";
+use crate::log::SCHEMA as LOG;
 
 /// A moment that lies so far ahead of us was written by a clock that is wrong.
 const AHEAD_SECONDS: f64 = 300.0;
@@ -354,6 +353,46 @@ pub(super) mod tests {
             1,
             State::Open,
             RUNNING,
+        );
+    }
+
+    /// The log's own types write these lines: the two places cannot drift apart.
+    #[test]
+    fn the_lines_that_a_run_writes_are_understood() {
+        use crate::log::{CheckLine, Line, TestLine};
+        let check = |held_checks| {
+            Line::Check(CheckLine {
+                at_seconds: 300.0,
+                warm_at_seconds: Some(90.0),
+                fail_line_nats: 5.3,
+                tests: vec![TestLine {
+                    reason: "error_rate".to_owned(),
+                    evidence_nats: 0.1,
+                    dispersion: 1.0,
+                    held_checks,
+                    needed_checks: 4,
+                }],
+                shown_nats: [None, None],
+                coverage: [1.0, 1.0],
+            })
+        };
+        let outcome = Line::Outcome {
+            at: seconds_ago(5),
+            verdict: Verdict::Fail,
+            reason: "latency".to_owned(),
+            sentence: "slow".to_owned(),
+        };
+        let text = |lines: &[&Line]| -> String {
+            let lines = lines.iter().map(|line| line.encode().unwrap());
+            HEAD.to_owned() + &lines.collect::<String>()
+        };
+        stands(&text(&[&check(0)]), 5, State::Calm, RUNNING);
+        stands(&text(&[&check(2)]), 5, State::Open, RUNNING);
+        stands(
+            &text(&[&check(2), &outcome]),
+            5,
+            State::Ended(Verdict::Fail),
+            "latency",
         );
     }
 
