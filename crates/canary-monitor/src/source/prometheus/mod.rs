@@ -460,10 +460,12 @@ impl Source for PrometheusSource {
         let setup = self.setup.as_ref().ok_or_else(not_prepared)?;
         let interval = setup.interval;
         let first = setup.grid_before(unix(from) + interval);
-        let count = ((unix(to) - first) / interval).floor();
+        // What has not settled is not past yet: a live look will see it.
+        let to = unix(to).min(unix(Timestamp::now()) - setup.settle);
+        let count = ((to - first) / interval).floor();
         let moments: Vec<f64> = (0..=count.clamp(-1.0, 1e6) as i64)
             .map(|index| first + index as f64 * interval)
-            .filter(|moment| count >= 0.0 && *moment <= unix(to) + 1e-6)
+            .filter(|moment| count >= 0.0 && *moment <= to + 1e-6)
             .collect();
         // Samples up to `from` are known already.
         self.newest = self.newest.max(unix(from));
