@@ -358,8 +358,9 @@ pub async fn run(
     let until = cut_at.map_or(stopped + drained, |at| at.min(stopped + drained));
     let mut handing_on = complete && conducting && pool.is_some();
     loop {
-        let waiting = pool.as_ref().map_or(0, |pool| pool.waiting());
-        if (world.open() == 0 && waiting == 0 && !handing_on) || Instant::now() >= until {
+        // Asked before `open`: what a connection begins with in between is counted there.
+        let not_begun = pool.as_ref().map_or(0, |pool| pool.not_begun());
+        if (not_begun == 0 && world.open() == 0 && !handing_on) || Instant::now() >= until {
             break;
         }
         tokio::select! {

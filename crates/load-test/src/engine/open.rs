@@ -4,7 +4,7 @@
 //! is due takes an idle connection, else a new one while there may be more, else it waits in line, and its
 //! wait counts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver as StopSignal, RecvTimeoutError, Sender as StopSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     line: VecDeque<Job>,
+    /// What was given to a connection that has not begun with it yet, by the number of the job.
+    handed: BTreeMap<u64, (Place, Instant)>,
     idle: Vec<oneshot::Sender<Job>>,
     open: usize,
     closed: bool,
@@ -73,38 +75,61 @@ impl Pool {
         self.state().line.len()
     }
 
-    /// Counts those in line as dropped, and lets nobody in any more.
+    /// Requests with which no connection has begun: in line, or just given to one.
+    pub(crate) fn not_begun(&self) -> usize {
+        let state = self.state();
+        state.line.len() + state.handed.len()
+    }
+
+    /// Counts those with which nobody has begun as dropped, and lets nobody in any more.
     pub(crate) fn close(&self, world: &World, at: Instant) {
-        let line = {
+        let (line, handed) = {
             let mut state = self.state();
             state.closed = true;
             state.idle.clear();
-            std::mem::take(&mut state.line)
+            (
+                std::mem::take(&mut state.line),
+                std::mem::take(&mut state.handed),
+            )
         };
-        for job in line {
+        let line = line.into_iter().map(|job| (job.number, job.place, job.due));
+        let handed = handed
+            .into_iter()
+            .map(|(number, (place, due))| (number, place, due));
+        for (number, place, due) in line.chain(handed) {
             let open = Open {
-                persona: job.place.persona,
-                endpoint: step_of(world, job.place).endpoint,
-                due: job.due,
+                persona: place.persona,
+                endpoint: step_of(world, place).endpoint,
+                due,
                 trace: world.trace(),
             };
-            world.recorder(job.number).drop_waiting(&open, at);
+            world.recorder(number).drop_waiting(&open, at);
         }
+    }
+
+    /// A connection begins with what it was given; `false` where that was counted as dropped already.
+    fn begins(&self, number: u64) -> bool {
+        self.state().handed.remove(&number).is_some()
     }
 
     /// Gives a job to an idle connection or a new one, or puts it in line.
     fn take_on(self: &Arc<Self>, world: &Arc<World>, mut job: Job) {
         let dispatched = Instant::now();
         let mut state = self.state();
+        let handed = (job.number, (job.place, job.due));
         while let Some(idle) = state.idle.pop() {
             // A connection that has just ended hands the job back.
             match idle.send(job) {
-                Ok(()) => return,
+                Ok(()) => {
+                    state.handed.insert(handed.0, handed.1);
+                    return;
+                }
                 Err(back) => job = back,
             }
         }
         if state.open < self.most {
             state.open += 1;
+            state.handed.insert(handed.0, handed.1);
             let connection = state.open as u64;
             drop(state);
             let (pool, world) = (Arc::clone(self), Arc::clone(world));
@@ -140,7 +165,10 @@ async fn serve(pool: Arc<Pool>, world: Arc<World>, connection: u64, first: Job) 
                 return;
             }
             match state.line.pop_front() {
-                Some(next) => Err(next),
+                Some(next) => {
+                    state.handed.insert(next.number, (next.place, next.due));
+                    Err(next)
+                }
                 None => {
                     let (sender, receiver) = oneshot::channel();
                     state.idle.push(sender);
@@ -168,7 +196,7 @@ async fn perform(pool: &Pool, world: &World, user: &mut User, job: Job, waited: 
     let Job {
         number,
         mut place,
-        mut due,
+        due,
         later,
     } = job;
     let started = Instant::now();
@@ -185,27 +213,33 @@ async fn perform(pool: &Pool, world: &World, user: &mut User, job: Job, waited: 
     user.persona = place.persona;
     user.random = fastrand::Rng::with_seed(mixed(world.plan.seed ^ 0x6f70_656e, number));
     user.saved.clone_from(&pool.saved[place.persona]);
+    let mut begun = user.begin(world, step_of(world, place), due);
+    if !pool.begins(number) {
+        world.recorder(number).forget(begun.key);
+        return;
+    }
     let Some(mut later) = later else {
-        user.step(world, step_of(world, place), due).await;
+        user.carry_out(world, step_of(world, place), begun).await;
         return;
     };
     let steps = world.plan.personas.personas[place.persona].tasks[place.task]
         .steps
         .len();
     loop {
-        user.step(world, step_of(world, place), due).await;
+        user.carry_out(world, step_of(world, place), begun).await;
         place.step += 1;
         if place.step >= steps {
             return;
         }
-        match later.recv().await {
-            Some(next) => due = next,
+        let due = match later.recv().await {
+            Some(next) => next,
             // The schedule ended in the middle of the task.
             None => return,
-        }
+        };
         if !world.sleep_until(due).await && world.is_stopping() {
             return;
         }
+        begun = user.begin(world, step_of(world, place), due);
     }
 }
 

@@ -190,6 +190,13 @@ impl Recorder {
         self.count(&open, done);
     }
 
+    /// It was counted elsewhere.
+    pub(crate) fn forget(&mut self, key: Key) {
+        if self.open.get_mut(key).and_then(Option::take).is_some() {
+            self.free.push(key);
+        }
+    }
+
     /// Counts what is open as unfinished: it took at least so long.
     pub(crate) fn cut(&mut self, at: Instant) {
         for key in 0..self.open.len() {

@@ -53,6 +53,13 @@ struct Message {
     body: Bytes,
 }
 
+/// A step that was taken on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) key: Key,
+    trace: u128,
+}
+
 impl User {
     pub(crate) fn new(world: &World, number: u64, persona: usize) -> Self {
         Self {
@@ -78,6 +85,12 @@ impl User {
 
     /// Sends one request that was due at `due`, and records it. `false` where it went wrong.
     pub(crate) async fn step(&mut self, world: &World, step: &Step, due: Instant) -> bool {
+        let begun = self.begin(world, step, due);
+        self.carry_out(world, step, begun).await
+    }
+
+    /// Takes a step on: from here on it is counted, whatever becomes of it.
+    pub(crate) fn begin(&self, world: &World, step: &Step, due: Instant) -> Begun {
         let trace = world.trace();
         let key = world.recorder(self.number).begin(Open {
             persona: self.persona,
@@ -85,6 +98,12 @@ impl User {
             due,
             trace,
         });
+        Begun { key, trace }
+    }
+
+    /// Does what was taken on.
+    pub(crate) async fn carry_out(&mut self, world: &World, step: &Step, begun: Begun) -> bool {
+        let Begun { key, trace } = begun;
         let done = self.attempt(world, step, trace).await;
         let good = done.error.is_none();
         self.end(world, key, done);
