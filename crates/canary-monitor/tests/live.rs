@@ -440,12 +440,15 @@ fn a_runner_that_was_killed_is_followed_by_another() {
 
 #[test]
 fn a_runner_that_was_killed_fills_the_gap_from_prometheus() {
-    let stage = Stage::at("healthy", "20");
+    let stage = Stage::at("healthy", "10");
     let prometheus = Misbehaving::start(stage.rollout.history()).unwrap();
     let command = || {
         let mut command = stage.bare();
         command.args(["--prometheus", &prometheus.url()]);
-        stage.short(&mut command, &["--log", "canary.jsonl", "--resume"]);
+        stage.short(
+            &mut command,
+            &["--log", "canary.jsonl", "--resume", "--duration", "3m"],
+        );
         command
     };
     // Two looks have to be there before the interval between them can be seen.
@@ -453,7 +456,7 @@ fn a_runner_that_was_killed_fills_the_gap_from_prometheus() {
     stage.wait_for_looks("canary.jsonl", 4);
     child.kill().unwrap();
     child.wait().unwrap();
-    std::thread::sleep(Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_secs(5));
     let ran = Ran::of(command().output().unwrap());
     ran.is(0, "pass", "healthy");
     let resumed = lines(&stage.path("canary.jsonl"), "resumed");
@@ -465,7 +468,7 @@ fn a_runner_that_was_killed_fills_the_gap_from_prometheus() {
         let at = scrape["at_seconds"].as_f64().unwrap();
         at > gap.start && at <= gap.end
     });
-    assert!(filled.count() >= 3, "{resumed:?}");
+    assert!(filled.count() >= 2, "{resumed:?}");
 }
 
 #[test]
