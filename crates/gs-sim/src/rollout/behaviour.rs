@@ -75,7 +75,7 @@ pub struct Bursts {
 /// A member and its default.
 type Member = (&'static str, f64);
 
-/// The kinds that can be typed, with their members in the order of [`Behaviour::values`].
+/// The kinds that can be typed, with their members in the order of their values.
 const KINDS: [(&str, &[Member]); 11] = [
     ("healthy", &[]),
     ("slow", &[("factor", 2.0), ("at_seconds", 0.0)]),

@@ -5,7 +5,7 @@
 //! statements on one product and vulnerability the later one counts, so that a supplier can take a
 //! statement back. A document that cannot be read whole is an error: half of it would be a guess.
 //!
-//! [`openvex`] and [`cyclonedx`] read the two forms, [`write`] writes OpenVEX. Nothing here judges how bad
+//! [`openvex`] and [`cyclonedx`] read the two forms, [`mod@write`] writes OpenVEX. Nothing here judges how bad
 //! anything is.
 
 pub mod cyclonedx;
