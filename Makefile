@@ -88,9 +88,13 @@ fuzz: $(VENV)/.done ## Fuzz every parser of foreign data for FUZZ_SECONDS each
 	bash tools/fuzz.sh $(VENV)/bin $(FUZZ_SECONDS)
 
 .PHONY: bench
-bench: ## Measure smoke-test beside bash with curl (and Hurl, where it is installed)
+bench: engines ## Measure the tools beside their peers; what is not installed is left out and said
 	$(CARGO) build --quiet --release --bins
 	$(PYTHON) tools/bench_smoke.py $(TARGET)/release
+	$(CARGO) bench --quiet -p canary-monitor --bench judge
+	VULN_GATE=$(TARGET)/release/vuln-gate $(PYTHON) crates/vuln-gate/benches/large_report.py
+	GS_BIN=$(TARGET)/release bash crates/secret-scan/benches/overhead.sh 2000 3
+	$(PYTHON) tools/bench_load.py $(TARGET)/release
 
 .PHONY: tools
 tools: $(VENV)/.done prometheus engines ## Install the pinned tools that tests and checks use

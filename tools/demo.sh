@@ -73,30 +73,30 @@ expect 1 "$bin/smoke-test" diff "$out/healthy.json" "$out/faulty.json"
 "$bin/gs-sim" fault --control "$control" '[]'
 "$bin/gs-sim" pods --control "$control" 2.1.0,2.1.0,2.1.0
 
-# rollout NAME BEHAVIOUR...: stable and canary pods with traffic, and the configuration that names them.
-rollout() {
-  local name=$1
-  shift
-  "$bin/gs-sim" rollout --stable 9 --canary 1 --rate 20 --time-scale 20 --exit-after 600s --ready-file "$out/$name.env" "$@" >"$out/$name.log" 2>&1 &
+# targets NAME: the configuration that names the pods of the rollout that was started last.
+targets() {
   sims+=($!)
-  ready "$out/$name.env"
+  ready "$out/$1.env"
   {
     echo '[canary-monitor]'
     echo 'scrape = ['
-    sed -n 's/^\(canary\|stable\)=\(.*\)$/  "\1=\2",/p' "$out/$name.env"
+    sed -n 's/^\(canary\|stable\)=\(.*\)$/  "\1=\2",/p' "$out/$1.env"
     echo ']'
-  } >"$out/$name.toml"
+  } >"$out/$1.toml"
 }
 
 say "2 of 5, canary-monitor. Nine stable pods and a canary with 10% of the traffic; 15 minutes pass in 45 s"
-rollout fit
+"$bin/gs-sim" rollout --stable 9 --canary 1 --rate 20 --time-scale 20 --exit-after 600s --ready-file "$out/fit.env" >"$out/fit.log" 2>&1 &
+targets fit
 expect 0 "$bin/canary-monitor" --config "$out/fit.toml" --weight 10% --duration 15m --time-scale 20 --log "$out/fit.jsonl" --output html="$out/canary-fit.html" --output json="$out/canary-fit.json"
 say "Now a canary that answers in twice the time: no limit is broken, and it is worse than stable"
-rollout slow --behaviour slow --factor 2
+"$bin/gs-sim" rollout --stable 9 --canary 1 --rate 20 --behaviour slow --factor 2 --time-scale 20 --exit-after 600s --ready-file "$out/slow.env" >"$out/slow.log" 2>&1 &
+targets slow
 expect 1 "$bin/canary-monitor" --config "$out/slow.toml" --weight 10% --duration 15m --time-scale 20 --log "$out/slow.jsonl" --output html="$out/canary-slow.html" --output json="$out/canary-slow.json"
 holds "$out/canary-slow.json" '"reason": "latency"'
 say "What the guide's plain rule would have said of the same canary"
 expect 0 "$bin/canary-monitor" replay "$out/slow.jsonl" --judge limits
+expect 1 "$bin/canary-monitor" report "$out/slow.jsonl" --html "$out/canary-slow-charts.html" -q
 
 say "3 of 5, load-test. 100 users of three personas for 20 seconds"
 expect 0 "$bin/load-test" "$url" --users 100 --ramp 2s --duration 20s --seed 1 --output html="$out/load.html" --output json="$out/load.json"
