@@ -9,26 +9,14 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
+use super::axis::{
+    Axis, BOTTOM, COLOURS, HEIGHT, LEFT, RIGHT, TOP, WIDTH, digits, fixed, moment, rounded,
+};
 use super::text::visible;
 use crate::report::Series;
 
-/// The drawing, in units of its view box; it is scaled to the width of the page.
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 180.0;
-/// Room for the labels of the axes.
-const LEFT: f64 = 46.0;
-const RIGHT: f64 = 8.0;
-const TOP: f64 = 8.0;
-const BOTTOM: f64 = 20.0;
-
-/// Labels on the upright axis, about.
-const STEPS: f64 = 4.0;
-
 /// More points than that in one line are thinned to columns.
 const COLUMNS: usize = 240;
-
-/// As many lines have a colour of their own; further ones share them.
-const COLOURS: usize = 8;
 
 /// All charts of a report's series, in the order in which they first appear.
 pub(super) fn charts(series: &[Series]) -> Markup {
@@ -96,43 +84,6 @@ fn known(point: &(f64, Option<f64>)) -> Option<(f64, f64)> {
         .map(|value| (point.0, value))
 }
 
-/// The stretch that an axis shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Axis {
-    from: f64,
-    to: f64,
-}
-
-impl Axis {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let (from, to) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(from, to), value| {
-            (from.min(value), to.max(value))
-        });
-        let least = (from.abs() * 1e-3).max(1.0);
-        let flat = to - from <= 1e-9 * from.abs().max(1e-9);
-        Self {
-            from,
-            to: if flat { from + least } else { to },
-        }
-    }
-
-    /// Where a value lies: 0 at the beginning, 1 at the end.
-    fn part(self, value: f64) -> f64 {
-        (value - self.from) / (self.to - self.from)
-    }
-}
-
-/// A round distance between labels: 1, 2 or 5 times a power of ten.
-fn step(length: f64) -> f64 {
-    let rough = length / STEPS;
-    let power = 10_f64.powf(rough.log10().floor());
-    let factor = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|factor| factor * power >= rough)
-        .unwrap_or(10.0);
-    factor * power
-}
-
 fn drawing(chart: &Chart<'_>) -> Markup {
     let points = || {
         chart
@@ -142,16 +93,9 @@ fn drawing(chart: &Chart<'_>) -> Markup {
     };
     let across = Axis::of(points().map(|point| point.0));
     // Zero belongs to the picture: without it a small wiggle looks like a cliff.
-    let values = Axis::of(points().map(|point| point.1).chain([0.0]));
-    let step = step(values.to - values.from);
-    let up = Axis {
-        from: (values.from / step).floor() * step,
-        to: (values.to / step).ceil() * step,
-    };
+    let (up, labels) = rounded(points().map(|point| point.1).chain([0.0]));
     let x = |at: f64| LEFT + across.part(at) * (WIDTH - LEFT - RIGHT);
     let y = |value: f64| HEIGHT - BOTTOM - up.part(value) * (HEIGHT - TOP - BOTTOM);
-    let rungs = ((up.to - up.from) / step).round() as u32;
-    let labels = (0..=rungs).map(|rung| up.from + f64::from(rung) * step);
     let spoken: Vec<String> = chart
         .lines
         .iter()
@@ -170,10 +114,6 @@ fn drawing(chart: &Chart<'_>) -> Markup {
             }
         }
     }
-}
-
-fn fixed(value: f64) -> String {
-    format!("{value:.1}")
 }
 
 /// The line, lifted at gaps. A lone point is a line to itself: its round ends make a dot.
@@ -261,31 +201,6 @@ fn amount(value: f64, unit: &str) -> String {
         "share" => format!("{}%", digits(value * 100.0)),
         "bytes" => format!("{} MiB", digits(value / 1_048_576.0)),
         _ => digits(value),
-    }
-}
-
-/// Three digits that tell.
-fn digits(value: f64) -> String {
-    let size = value.abs();
-    let text = match size {
-        size if size >= 1e6 => return format!("{value:.2e}"),
-        size if size >= 100.0 => return format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        size if size >= 1e-3 => format!("{value:.4}"),
-        size if size > 1e-12 => return format!("{value:.1e}"),
-        _ => return "0".to_owned(),
-    };
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A moment of a run, given in seconds.
-fn moment(seconds: f64) -> String {
-    if seconds.abs() < 120.0 {
-        format!("{} s", digits(seconds))
-    } else {
-        let whole = seconds.round();
-        format!("{}:{:02} min", (whole / 60.0).trunc(), (whole.abs() % 60.0))
     }
 }
 
@@ -382,14 +297,6 @@ mod tests {
             !page.contains("<script>") && !page.contains('\u{202e}'),
             "{page}"
         );
-    }
-
-    #[test]
-    fn steps_are_round() {
-        for (length, expected) in [(1.0, 0.5), (0.013, 0.005), (7.0, 2.0), (400.0, 100.0)] {
-            let found = step(length);
-            assert!((found / expected - 1.0).abs() < 1e-9, "{length}: {found}");
-        }
     }
 
     proptest! {

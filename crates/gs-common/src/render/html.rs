@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::cause::causes;
 use super::chart::charts;
 use super::findings::{self, State};
+use super::spread::spread;
 use super::text::{counted, millis, visible};
 use crate::finding::{Finding, Severity};
 use crate::redact::Redacted;
@@ -56,6 +57,7 @@ fn page(report: &Report) -> Markup {
                     (found(report))
                     (checks(report))
                     (charts(&report.series))
+                    (spread(&report.details))
                     (not_covered(report))
                 }
                 footer { "Report " code { (report.schema) } ", made by " (report.tool.name) ". Times are UTC." }

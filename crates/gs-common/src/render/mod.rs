@@ -1,6 +1,7 @@
 //! The faces of a report. Each is a file with one pure function from a [`Redacted`] report to a
 //! writer; the one `match` from format to face is [`render`]. No tool asks which format is on.
 
+mod axis;
 mod cause;
 mod chart;
 mod findings;
@@ -12,6 +13,7 @@ mod junit;
 mod markdown;
 mod prometheus;
 mod sarif;
+mod spread;
 mod tap;
 #[cfg(test)]
 mod tests;

@@ -132,9 +132,74 @@ fn html() {
     insta::assert_snapshot!(body.replace("><", ">\n<"));
 }
 
+/// The report of a load test: two endpoints, one of them slow at times, one without an answer.
+fn load() -> Report {
+    let mut report = rich();
+    report.checks.clear();
+    report.series.clear();
+    let details = serde_json::json!({
+        "curves": [
+            {"name": "GET /slow", "requests": 40, "response_ms": [[0.0, 8.0], [0.5, 60.0], [0.9, 700.0], [0.95, 701.5], [1.0, 1900.0]]},
+            {"name": "GET /", "requests": 12_000, "response_ms": [[0.0, 0.9], [0.5, 1.8], [0.9, 3.1], [0.99, 12.0], [0.999, 14.5], [0.9999, 90.0], [1.0, 95.0]]},
+            {"name": "GET /down", "requests": 1, "response_ms": []},
+        ],
+        "heatmap": {
+            "edges_ms": [1.0, 2.0, 4.0, 8.0, 16.0],
+            "columns": [
+                {"at_seconds": 0.0, "seconds": 60.0, "counts": [0, 900, 100, 1, 0, 0]},
+                {"at_seconds": 60.0, "seconds": 60.0, "counts": [0, 0, 0, 0, 0, 0]},
+                {"at_seconds": 120.0, "seconds": 30.0, "counts": [0, 4, 0, 0, 0, 2]},
+            ],
+        },
+    });
+    report.details = details.as_object().unwrap().clone();
+    report
+}
+
+#[test]
+fn html_of_a_load_test() {
+    let page = face(Format::Html, load(), &Look::default());
+    let main = &page[page.find("<section class=\"plot\">").unwrap()..page.find("</main>").unwrap()];
+    let plots = main.split("<section>").next().unwrap();
+    insta::assert_snapshot!(plots.replace("><", ">\n<"));
+}
+
+#[test]
+fn names_in_the_drawings_stay_text_and_secrets_in_them_are_hidden() {
+    let mut report = load();
+    report.details["curves"][0]["name"] = HOSTILE.into();
+    report.details["curves"][1]["name"] = "GET /?key=hunter2-hunter2".into();
+    let redactor = Redactor::new();
+    redactor.add("key", "hunter2-hunter2").unwrap();
+    let mut out = Vec::new();
+    render(
+        Format::Html,
+        &redactor.report(report),
+        &Look::default(),
+        &mut out,
+    )
+    .unwrap();
+    let page = String::from_utf8(out).unwrap();
+    assert!(page.contains("<path") && page.contains("&lt;script&gt;alert(1)"));
+    assert!(
+        !page.contains("<script>alert") && !page.contains('\u{202e}') && !page.contains('\u{1b}')
+    );
+    assert!(!page.contains("hunter2-hunter2"));
+}
+
 #[test]
 fn the_html_page_needs_no_network() {
+    for page in [
+        shown(Format::Html),
+        face(Format::Html, load(), &Look::default()),
+    ] {
+        needs_no_network(&page);
+    }
     let page = shown(Format::Html);
+    assert!(page.contains("id=\"check-hostile\"") && page.contains("prefers-color-scheme: dark"));
+}
+
+fn needs_no_network(page: &str) {
     for outside in [
         "http-equiv=\"refresh\"",
         "<link",
@@ -145,7 +210,6 @@ fn the_html_page_needs_no_network() {
     ] {
         assert!(!page.contains(outside), "{outside}");
     }
-    assert!(page.contains("id=\"check-hostile\"") && page.contains("prefers-color-scheme: dark"));
 }
 
 #[test]
