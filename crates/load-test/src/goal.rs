@@ -360,6 +360,10 @@ impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::All => f.write_str("all"),
+            // An endpoint may be called like another scope.
+            Self::Endpoint(name) if Self::parse(name).as_ref() != Ok(self) => {
+                write!(f, "endpoint {name}")
+            }
             Self::Endpoint(name) => f.write_str(name),
             Self::Persona(name) => write!(f, "persona {name}"),
             Self::Stage(name) => write!(f, "stage {name}"),
@@ -491,6 +495,19 @@ mod tests {
     fn fails(text: &str, said: &str) {
         let error = Goal::parse(text).unwrap_err();
         assert!(error.contains(said), "{text}: {error}");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_called_like_another_scope_is_written_so_that_it_is_read_again() {
+        for name in ["all", "each endpoint", "persona a", "stage a", "endpoint a"] {
+            let goal = Goal::parse(&format!("p95<1s for endpoint {name}")).unwrap();
+            assert_eq!(goal.scope, Scope::Endpoint(name.to_owned()));
+            assert_eq!(goal.text, format!("p95<1s for endpoint {name}"));
+            assert_eq!(Goal::parse(&goal.text), Ok(goal));
+        }
+        for text in ["p95<1s for /a", "p95<1s for endpoint", "p95<1s for persona"] {
+            assert_eq!(Goal::parse(text).unwrap().text, text);
+        }
     }
 
     #[test]
