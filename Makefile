@@ -81,7 +81,7 @@ check-workflows: $(VENV)/.done ## Lint the workflows
 	$(VENV)/bin/zizmor --offline --persona auditor --no-progress .github
 	$(VENV)/bin/actionlint -color=false
 
-# Needs a nightly toolchain and cargo-fuzz; the targets' seeds are the fixtures of the tests.
+# Needs a nightly toolchain; seeds stand in each crate's fuzz/corpus, where there are any.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz: $(VENV)/.done ## Fuzz every parser of foreign data for FUZZ_SECONDS each
