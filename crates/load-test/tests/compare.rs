@@ -253,9 +253,22 @@ fn equals_in_turn_are_not_called_worse_and_a_slow_version_is() {
         slower.report["details"]["pairs"].as_array().unwrap().len(),
         8
     );
-    // Both sides the same: whatever the noise of this machine, it is never called a change.
+    // Both sides the same: whatever the noise of this machine, it is never called worse beyond the margin. That it
+    // is called a change at all has the probability that the page states, and is then said (`self_test_alarm`).
     let quiet = pairs(&["--self-test"]);
-    assert_ne!(quiet.code, 1, "{}", quiet.report);
+    let rows = quiet.report["details"]["comparison"]["rows"]
+        .as_array()
+        .unwrap();
+    assert!(
+        rows.iter().all(|row| row["change"] != "worse"),
+        "{}",
+        quiet.report
+    );
+    assert!(
+        quiet.code != 1 || quiet.report["reason"] == "self_test_alarm",
+        "{}",
+        quiet.report
+    );
     assert_eq!(quiet.report["details"]["comparison"]["kind"], "self_test");
     assert!(!quiet.report["details"]["comparison"]["rows"][0]["judged"].is_null());
     assert!(
