@@ -102,9 +102,9 @@ say "3 of 5, load-test. 100 users of three personas for 20 seconds"
 expect 0 "$bin/load-test" "$url" --users 100 --ramp 2s --duration 20s --seed 1 --output html="$out/load.html" --output json="$out/load.json"
 
 say "4 of 5, vuln-gate. Three reports: one with findings, one clean, and one of a scanner that failed"
-expect 1 "$bin/vuln-gate" "$reports/trivy/golden-pip.json" "$reports/pip_audit/empty_new.json" "$reports/npm_audit_7_plus/own-endpoint-405.json" --output html="$out/vulnerabilities.html" --output sarif="$out/vulnerabilities.sarif"
+expect 1 "$bin/vuln-gate" "$reports/trivy/golden-pip.json" "$reports/npm_audit/no_vuln.json" "$reports/npm_audit_7_plus/own-endpoint-405.json" --max-age off --output html="$out/vulnerabilities.html" --output sarif="$out/vulnerabilities.sarif"
 say "Only the clean one and the failed one: no finding, and yet no green"
-expect 3 "$bin/vuln-gate" "$reports/pip_audit/empty_new.json" "$reports/npm_audit_7_plus/own-endpoint-405.json" --output json="$out/vulnerabilities.json"
+expect 3 "$bin/vuln-gate" "$reports/npm_audit/no_vuln.json" "$reports/npm_audit_7_plus/own-endpoint-405.json" --max-age off --output json="$out/vulnerabilities.json"
 
 say "5 of 5, secret-scan. A repository with a key that was committed and taken out again"
 repository=$out/repository
