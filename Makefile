@@ -94,6 +94,7 @@ bench: engines ## Measure the tools beside their peers; what is not installed is
 	$(CARGO) bench --quiet -p canary-monitor --bench judge
 	VULN_GATE=$(TARGET)/release/vuln-gate $(PYTHON) crates/vuln-gate/benches/large_report.py
 	GS_BIN=$(TARGET)/release bash crates/secret-scan/benches/overhead.sh 2000 3
+	$(CARGO) build --quiet --release -p load-test --examples
 	$(PYTHON) tools/bench_load.py $(TARGET)/release
 
 .PHONY: tools
