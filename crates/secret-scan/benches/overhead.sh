@@ -55,16 +55,22 @@ awk -v commits="$commits" 'BEGIN {
 git -C "$work/repo" reset --quiet --hard
 
 TIMEFORMAT='%R %U %S'
-took() { # name, command...: wall and processor milliseconds
-  local said
-  said=$({ time "${@:2}" >"$work/out" 2>"$work/err" || true; } 2>&1)
-  echo "$1 $said" | awk '{ print $1, int($2 * 1000), int(($3 + $4) * 1000) }' >>"$work/times"
+took() { # name, exit code of a run that did its work, command...: wall and processor milliseconds
+  local name=$1 wanted=$2 said
+  shift 2
+  said=$({ time { "$@" >"$work/out" 2>"$work/err" && echo 0 >"$work/code" || echo $? >"$work/code"; }; } 2>&1)
+  if [ "$(cat "$work/code")" != "$wanted" ]; then
+    echo "error: $name ended with $(cat "$work/code"), not $wanted: nothing is measured of a run that fails" >&2
+    tail -5 "$work/err" >&2
+    exit 1
+  fi
+  echo "$name $said" | awk '{ print $1, int($2 * 1000), int(($3 + $4) * 1000) }' >>"$work/times"
 }
 for _ in $(seq "$rounds"); do
-  took gitleaks gitleaks git --no-banner --exit-code 77 --report-format json --report-path - --log-opts=--all "$work/repo"
-  took trufflehog trufflehog git "file://$work/repo" --json --no-update --no-verification
-  took both bash -c 'gitleaks git --no-banner --exit-code 77 --report-format json --report-path - --log-opts=--all "$1" & trufflehog git "file://$1" --json --no-update --no-verification & wait' _ "$work/repo"
-  took secret-scan "$bin" "$work/repo" --no-verification --output json
+  took gitleaks 77 gitleaks git --no-banner --exit-code 77 --report-format json --report-path - --log-opts=--all "$work/repo"
+  took trufflehog 0 trufflehog git "file://$work/repo" --json --no-update --no-verification
+  took both 0 bash -c 'gitleaks git --no-banner --exit-code 77 --report-format json --report-path - --log-opts=--all "$1" & trufflehog git "file://$1" --json --no-update --no-verification & wait' _ "$work/repo"
+  took secret-scan 1 "$bin" "$work/repo" --no-verification --output json
 done
 grep -q '"outcome": "complete"' "$work/out" || { echo "secret-scan did not complete:"; tail -5 "$work/out" "$work/err"; exit 1; }
 echo "$commits commits, shortest of $rounds rounds, $bin"
