@@ -24,13 +24,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gs_common::http::{Client, ClientConfig, Limits};
+use hdrhistogram::Histogram;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
 use crate::judge::reason;
 use crate::persona::Personas;
-use crate::result::{End, Generator, Interval, Model, RunResult, Setup, Stage};
+use crate::result::{End, Generator, Interval, Model, RunResult, Setup, Stage, interval_histogram};
 pub use check::{Checked, check};
 use recorder::Recorder;
 use timeline::{TimeLine, interval_length};
@@ -98,6 +99,35 @@ pub struct Tick<'a> {
     pub requests: u64,
     /// Those that ended badly.
     pub failures: u64,
+    /// The endpoints, in the personas' order; those that nobody asked for among them.
+    pub endpoints: &'a [Live],
+}
+
+/// An endpoint while a run goes on.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Its name.
+    pub name: String,
+    /// Requests that ended so far.
+    pub requests: u64,
+    /// Those that ended badly.
+    pub failures: u64,
+    /// Requests that ended in the interval that has just ended.
+    pub recent: u64,
+    /// Response times of all that ended so far, microseconds.
+    pub response: Histogram<u32>,
+}
+
+impl Live {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            requests: 0,
+            failures: 0,
+            recent: 0,
+            response: interval_histogram(),
+        }
+    }
 }
 
 /// Why a run cannot begin.
@@ -301,7 +331,7 @@ pub async fn run(
             })
         }
     };
-    let mut line = TimeLine::new(every);
+    let mut line = TimeLine::new(every, &plan.personas.endpoints);
     let mut end = End::Complete;
     let planned_end = began + length;
     let cut_at = deadline.map(|deadline| called + deadline);
