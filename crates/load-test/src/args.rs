@@ -233,6 +233,9 @@ pub struct ConnectionArgs {
     /// Offer HTTP/2 (over TLS)
     #[arg(long)]
     pub http2: bool,
+    /// Ask for compressed answers (gzip, deflate), where a persona does not say otherwise
+    #[arg(long)]
+    pub compression: bool,
     /// Trust the authorities in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     pub cacert: Vec<String>,

@@ -106,6 +106,8 @@ pub struct Setup {
     pub keep_alive: bool,
     /// `http/1.1` or `h2`, as asked for: what is spoken is decided with the server.
     pub protocol: String,
+    /// Some persona asks for compressed answers.
+    pub compression: bool,
     /// Limit of one request.
     pub timeout: Duration,
     /// Index and number of shards; `None` for a run that is whole by itself.
@@ -201,7 +203,7 @@ pub struct Stats {
     pub first_byte: Histogram<u64>,
     /// Name, TCP and TLS, of requests that opened a connection.
     pub connect: Histogram<u64>,
-    /// Bytes of the bodies, as they came.
+    /// Bytes of the bodies, as they came over the wire: compressed ones before they were decoded.
     pub body_bytes: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
@@ -281,6 +283,8 @@ pub enum ErrorKind {
     Malformed,
     /// The body ended before its end.
     Truncated,
+    /// The body is not what its `content-encoding` says.
+    BadEncoding,
     /// The body is larger than the limit.
     TooLarge,
     /// The name did not resolve, or there is no route.
@@ -303,7 +307,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind with what it means, for the page that lists them.
-    pub const ALL: [(Self, &'static str, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str, &'static str); 20] = [
         (
             Self::Status,
             "status",
@@ -337,6 +341,11 @@ impl ErrorKind {
             Self::Truncated,
             "truncated",
             "the body ended before its end",
+        ),
+        (
+            Self::BadEncoding,
+            "bad_encoding",
+            "the body is not what its `content-encoding` says",
         ),
         (
             Self::TooLarge,

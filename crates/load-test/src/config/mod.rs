@@ -138,6 +138,10 @@ impl Config {
             some_time,
         )?;
         let keep_alive = !set.switch("no-keep-alive", args.connection.no_keep_alive)?;
+        let compression = set.switch("compression", args.connection.compression)?;
+        for persona in &mut personas.personas {
+            persona.compression.get_or_insert(compression);
+        }
         let http2 = set.switch("http2", args.connection.http2)?;
         let max_body = set.value(
             "max-body",

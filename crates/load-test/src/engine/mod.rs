@@ -482,6 +482,11 @@ fn collect(
             seed: plan.seed,
             keep_alive: plan.keep_alive,
             protocol: if plan.http2 { "h2" } else { "http/1.1" }.to_owned(),
+            compression: plan
+                .personas
+                .personas
+                .iter()
+                .any(|persona| persona.compression == Some(true)),
             timeout: plan.timeout,
             shard: plan.shard,
         },

@@ -45,6 +45,11 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
     } else {
         "one a request"
     };
+    let compressed = if setup.compression {
+        ", compressed"
+    } else {
+        ""
+    };
     BTreeMap::from([
         ("format".to_owned(), "load-test".to_owned()),
         ("tool".to_owned(), format!("load-test {version}")),
@@ -55,7 +60,7 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
         ),
         (
             "connections".to_owned(),
-            format!("{}, {kept}", setup.protocol),
+            format!("{}, {kept}{compressed}", setup.protocol),
         ),
         ("target".to_owned(), target_class(target)),
     ])

@@ -34,6 +34,7 @@ fn run(millis: &[u64], failures: u64) -> RunResult {
             seed: 1,
             keep_alive: true,
             protocol: "http/1.1".to_owned(),
+            compression: false,
             timeout: Duration::from_secs(10),
             shard: None,
         },

@@ -429,7 +429,10 @@ fn not_covered(run: &RunResult, judgement: &Judgement) -> Vec<String> {
             run.generator.held_back
         ));
     }
-    all.push("redirects are not followed, and compressed answers are not asked for".to_owned());
+    all.push("redirects: they are answers, and not followed".to_owned());
+    if !run.setup.compression {
+        all.push("compressed answers: none are asked for (--compression does)".to_owned());
+    }
     all
 }
 

@@ -85,6 +85,7 @@ pub fn read_str(
         names: Names::default(),
         headers: Vec::new(),
         expect: Arc::new(Expect::default()),
+        compression: None,
         made: Personas {
             from: name.to_owned(),
             sha256,
@@ -104,6 +105,7 @@ pub fn read_str(
         if let Some(item) = defaults.get("expect") {
             reader.expect = Arc::new(reader.expect_table(&item, &Expect::default())?);
         }
+        reader.compression = defaults.truth("compression")?;
         defaults.finish()?;
     }
     for item in fields.items("personas")? {
@@ -137,6 +139,7 @@ struct Reader<'a> {
     names: Names,
     headers: Vec<(HeaderName, Template)>,
     expect: Arc<Expect>,
+    compression: Option<bool>,
     made: Personas,
     drafts: Vec<Draft>,
 }
@@ -344,6 +347,7 @@ impl Reader<'_> {
             None => None,
             Some(item) => Some(Arc::new(self.websocket(&item)?)),
         };
+        let compression = fields.truth("compression")?;
         let place = fields.file.place(&item.value.span());
         let span = fields.span.start..fields.span.start + 1;
         fields.finish()?;
@@ -355,6 +359,7 @@ impl Reader<'_> {
                 start: Vec::new(),
                 tasks,
                 websocket,
+                compression,
                 line: place.line.unwrap_or(0),
             },
             inherits,
@@ -457,10 +462,14 @@ impl Reader<'_> {
                 if let Some(start) = &ancestor.start {
                     persona.start.clone_from(start);
                 }
+                if ancestor.persona.compression.is_some() {
+                    persona.compression = ancestor.persona.compression;
+                }
                 if persona.websocket.is_none() {
                     persona.websocket.clone_from(&ancestor.persona.websocket);
                 }
             }
+            persona.compression = persona.compression.or(self.compression);
             self.holds_together(&persona, draft, file)?;
             self.made.personas.push(persona);
         }
