@@ -1,6 +1,7 @@
 //! What is meant: everything typed and configured, checked before anything is asked or judged.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use gs_common::config::{ConfigError, Origin, Project, Row, Settings};
 use gs_common::process;
 use gs_common::redact::Redactor;
 use gs_common::units;
-use sha2::{Digest as _, Sha256};
 
 use crate::args::{CourseArgs, PipelineArgs, PolicyArgs, RecordArgs, RunArgs};
 use crate::judge::Policy;
@@ -252,12 +252,12 @@ impl Config {
 /// SHA-256 of a run's identity, as lowercase hexadecimal.
 #[must_use]
 pub fn fingerprint(identity: &BTreeMap<String, String>) -> String {
-    let mut hash = Sha256::new();
+    let mut text = String::new();
     for (key, value) in identity {
         // Lengths keep two settings from flowing into each other.
-        hash.update(format!("{}:{key}={}:{value}\n", key.len(), value.len()));
+        let _ = writeln!(text, "{}:{key}={}:{value}", key.len(), value.len());
     }
-    format!("{:x}", hash.finalize())
+    gs_common::fingerprint::sha256(text.as_bytes())
 }
 
 impl Hooks {

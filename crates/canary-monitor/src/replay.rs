@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use gs_common::config::read_text;
+use gs_common::fingerprint;
 use gs_common::report::{Check, Input, Quantity, Report, SCHEMA, Series, Subject, Tool};
 use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::args::Judge;
 use crate::judge::{Decision, Policy, View, reason};
@@ -100,7 +100,7 @@ pub fn file(
         Ok(text) => text,
         Err(error) => return Ok(unreadable(error.to_string())),
     };
-    let sha256 = Some(format!("{:x}", Sha256::digest(text.as_bytes())));
+    let sha256 = Some(fingerprint::sha256(text.as_bytes()));
     match log::read(&text) {
         Err(error) => Ok(Replayed {
             sha256,

@@ -10,11 +10,11 @@ use clap::Args;
 use gs_common::cli::{OutputArgs, Talk};
 use gs_common::config::{ConfigError, read_text};
 use gs_common::exit::Exit;
+use gs_common::fingerprint;
 use gs_common::http::Server;
 use gs_common::report::{Input, Report};
 use gs_common::units;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use crate::args::{Judge, PolicyArgs, RunArgs};
 use crate::backtest::{self, Window};
@@ -164,7 +164,7 @@ pub fn with_html(args: &ReportArgs) -> OutputArgs {
 
 fn recorded(path: &Path) -> Result<(Recording, String), String> {
     let text = read_text(path, LARGEST).map_err(|error| error.to_string())?;
-    let sha256 = format!("{:x}", Sha256::digest(text.as_bytes()));
+    let sha256 = fingerprint::sha256(text.as_bytes());
     let recording = log::read(&text).map_err(|error| error.to_string())?;
     Ok((recording, sha256))
 }

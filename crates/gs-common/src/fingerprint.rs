@@ -18,7 +18,7 @@
 
 use std::fmt::Write as _;
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 /// The least number of bytes of a key: 128 bits, as much as a fingerprint has.
@@ -94,11 +94,23 @@ fn each<'a>(domain: &'a str, parts: impl Iterator<Item = &'a [u8]>, mut update: 
 }
 
 fn shown(form: &str, digest: &[u8]) -> String {
-    let mut text = format!("{form}-");
-    for byte in digest.iter().take(16) {
+    format!("{form}-{}", hex(&digest[..digest.len().min(16)]))
+}
+
+/// Bytes as lowercase hexadecimal digits, two a byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+/// The SHA-256 (FIPS 180-4) of what was read, in hexadecimal: what a report says of its inputs.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -151,7 +151,6 @@ fn load(
             return Exit::Usage;
         }
     };
-    keep_ctrl_c();
     let redactor = config.redactor.clone();
     let mut talk = talk(redactor.clone());
     let quiet = args.output.quiet;
@@ -181,12 +180,6 @@ fn load(
             Exit::Usage
         }
     }
-}
-
-/// Goose wants to handle Ctrl-C itself and ends the process at the second one. Whoever is first keeps the
-/// place; ours does nothing, and what it leaves is handled by the runtime.
-pub(crate) fn keep_ctrl_c() {
-    let _ = ctrlc::try_set_handler(|| {});
 }
 
 /// Runs a future on so many threads. One thread is the cheapest: nothing is handed from one to another.

@@ -5,11 +5,11 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use gs_common::fingerprint;
 use gs_common::report::Input;
 use gs_common::secret::Secret;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::engine::scrub;
 use crate::formats::{self, Format, NoReport, Reading, Row, Verification};
@@ -53,8 +53,7 @@ pub(crate) fn judge(path: &Path, now: Timestamp, max_age: Option<Duration>) -> J
             return judged;
         }
     };
-    let digest = Sha256::digest(&bytes);
-    judged.input.sha256 = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+    judged.input.sha256 = Some(fingerprint::sha256(&bytes));
     let written = path.metadata().and_then(|file| file.modified()).ok();
     let age = written.and_then(|at| {
         let at = Timestamp::try_from(at).ok()?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use gs_common::config::{ConfigError, FILE_NAME};
 use gs_common::file::write_atomic;
 use gs_common::finding::Finding;
+use gs_common::fingerprint;
 use gs_common::report::Report;
 
 use crate::config::TOOL;
@@ -171,8 +172,7 @@ fn random_bytes() -> Result<[u8; 24], ConfigError> {
 
 /// Writes a commented start with a key of its own.
 pub(crate) fn init(path: &Path) -> Result<String, ConfigError> {
-    let key = random_bytes()?;
-    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = fingerprint::hex(&random_bytes()?);
     let text = format!(
         "# What secret-scan goes by; `secret-scan config` shows every value with its origin.\n\
          [secret-scan]\n\

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use gs_common::config::{ConfigError, read_text};
+use gs_common::fingerprint;
 use gs_common::report::{Check, Input, Quantity, Report, SCHEMA};
 use gs_common::verdict::Verdict;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::judge::reason;
 
@@ -270,12 +270,7 @@ fn input(path: &Path, read: &Report, now: jiff::Timestamp) -> Input {
         path: path.display().to_string(),
         format: SCHEMA.to_owned(),
         outcome: "read".to_owned(),
-        sha256: Some(
-            Sha256::digest(&bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        ),
+        sha256: Some(fingerprint::sha256(&bytes)),
         age_seconds: Some(now.duration_since(read.ended_at).as_secs_f64()),
         ..Input::default()
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gs_common::file::write_atomic;
+use gs_common::fingerprint::sha256;
 use gs_common::process::{Ended, Program, Ran};
 use gs_common::redact::Redactor;
 use gs_common::render::{Format, Look, render};
 use gs_common::report::Report;
-use sha2::{Digest as _, Sha256};
 
 use super::outcome::Outcome;
 use crate::config::{Config, Hooks};
@@ -88,12 +88,8 @@ impl Call {
         verdict: Option<(String, String)>,
     ) -> Self {
         let number = step.map_or(0, |(number, _)| number);
-        let hash = Sha256::digest(format!("{run} {} {number}", when.as_str()));
-        let key = hash
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut key = sha256(format!("{run} {} {number}", when.as_str()).as_bytes());
+        key.truncate(32);
         Self {
             when,
             command: command.to_vec(),

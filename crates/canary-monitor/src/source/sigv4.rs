@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use gs_common::config::ConfigError;
+use gs_common::fingerprint::hex;
 use gs_common::redact::Redactor;
 use gs_common::secret::Secret;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{AUTHORIZATION, HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
@@ -227,13 +228,6 @@ fn keyed(key: &[u8], message: &[u8]) -> Vec<u8> {
     };
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

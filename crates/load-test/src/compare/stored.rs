@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use gs_common::fingerprint;
 use gs_common::report::{Input, Report};
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::judge::{self, Comparison, Policy};
 use super::model::{self, Difference, Run};
@@ -106,7 +106,7 @@ fn read(path: &Path, now: Timestamp) -> (Input, Result<Run, String>) {
         Ok(bytes) => bytes,
         Err(error) => return (input, Err(format!("{shown}: {error}"))),
     };
-    input.sha256 = Some(format!("{:x}", Sha256::digest(&bytes)));
+    input.sha256 = Some(fingerprint::sha256(&bytes));
     match import::run(&shown, &bytes) {
         Err(error) => {
             let hint = error

@@ -1,41 +1,22 @@
-//! The closed model: goose starts users, ours do the rest.
+//! The closed model: users who act one after another's answer, started and taken away as the stages say.
 //!
-//! Every type of goose stays in this file. Goose knows the personas as scenarios with one transaction
-//! each; a turn of that transaction is one task of ours, or a slice of a pause. Its own requests, metrics,
-//! logs and controllers are off, and the one client that it insists on is shared by all users and never
-//! used. A rise of the load is one attack of goose; a fall is ours, for goose 0.19 prints to stdout
-//! whenever it is given a plan of several steps, and stdout is the report's.
+//! A user is one task. It sleeps until it acts next or has to leave, whichever comes first; both moments are
+//! known beforehand, so that a user who thinks costs neither time nor more than its own few hundred bytes.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use goose::GooseAttack;
-use goose::client::GooseClientBuilder;
-use goose::config::GooseConfiguration;
-use goose::goose::{GooseUser, Scenario, Transaction, TransactionFunction, TransactionResult};
+use tokio::task::JoinSet;
 
 use super::user::User;
-use super::websocket;
 use super::world::World;
+use super::{FOREVER, websocket};
+use crate::persona::Persona;
 use crate::result::Stage;
-
-/// A pause is cut into slices of this length, after each of which a user may be taken away.
-const SLICE: Duration = Duration::from_millis(500);
 
 /// A wake-up that is later than this is late; less is the timer's grain, and belongs to a pause whose
 /// length was drawn anyway.
 const GRAIN: Duration = Duration::from_millis(2);
-
-/// Goose holds what it has for longer than any run lasts, in seconds; the run is ended by us.
-const HELD_SECONDS: u64 = 30 * 86_400;
-
-/// Users a second where all shall start at once.
-const AT_ONCE: f64 = 100_000.0;
-
-/// Users by their number, while they are not at work.
-pub(crate) type Slots = Mutex<Vec<Option<Box<User>>>>;
 
 /// A rise of the load.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,202 +25,138 @@ struct Rise {
     at: Duration,
     /// Users that are there already.
     there: usize,
-    /// Users that were started before it.
-    started: usize,
     /// Users to start.
     users: usize,
-    /// Users a second.
-    rate: f64,
+    /// Time between two of them.
+    apart: Duration,
 }
 
 /// The rises of a course.
 fn rises(stages: &[Stage]) -> Vec<Rise> {
     let mut all = Vec::new();
-    let (mut at, mut there, mut started) = (Duration::ZERO, 0, 0);
-    let mut add = |at, there: &mut usize, to: f64, seconds: f64| {
+    let (mut at, mut there) = (Duration::ZERO, 0);
+    let mut add = |at, there: &mut usize, to: f64, length: Duration| {
         let to = to.round() as usize;
         if to > *there {
             let users = to - *there;
-            let rate = if seconds > 0.0 {
-                users as f64 / seconds
-            } else {
-                AT_ONCE
-            };
             all.push(Rise {
                 at,
                 there: *there,
-                started,
                 users,
-                rate,
+                apart: length.div_f64(users as f64),
             });
-            started += users;
         }
         *there = to;
     };
     if let Some(first) = stages.first() {
-        add(at, &mut there, first.from, 0.0);
+        add(at, &mut there, first.from, Duration::ZERO);
     }
     for stage in stages {
-        add(at, &mut there, stage.target, stage.duration.as_secs_f64());
+        add(at, &mut there, stage.target, stage.duration);
         at += stage.duration;
     }
     all
 }
 
-/// How many users may be at work so long after the start. While the load rises that is where it rises to,
-/// so that nobody who has just come is sent away.
-fn allowed(stages: &[Stage], at: Duration) -> f64 {
+/// When the user at this place leaves, who came at `came`; the last to come is the first to go. While the
+/// load falls linearly from `a` to `b` users within `d`, place `r` is left at `d (a - r) / (a - b)`.
+fn leaves(stages: &[Stage], rank: usize, came: Duration) -> Option<Duration> {
+    let rank = rank as f64;
     let mut start = Duration::ZERO;
-    let mut last = f64::INFINITY;
     for stage in stages {
         let end = start + stage.duration;
-        if at < end {
-            let share = (at - start).as_secs_f64() / stage.duration.as_secs_f64();
-            return if stage.target < stage.from {
-                stage.from + (stage.target - stage.from) * share
-            } else {
-                stage.target
-            };
+        if stage.target < stage.from && rank >= stage.target && end > came {
+            let share = ((stage.from - rank) / (stage.from - stage.target)).clamp(0.0, 1.0);
+            return Some(came.max(start + stage.duration.mul_f64(share)));
         }
         start = end;
-        last = stage.target;
     }
-    last
+    None
 }
 
-/// Starts users as the stages say, until it is dropped.
+/// Whose turn it is to come, so that the personas are there by their weights at any time: the one that is
+/// owed most (smooth weighted round-robin).
+#[derive(Debug)]
+struct Turns {
+    weights: Vec<i64>,
+    owed: Vec<i64>,
+}
+
+impl Turns {
+    fn new(personas: &[Persona]) -> Self {
+        Self::of(personas.iter().map(|persona| i64::from(persona.weight)))
+    }
+
+    fn of(weights: impl Iterator<Item = i64>) -> Self {
+        let weights: Vec<i64> = weights.collect();
+        Self {
+            owed: vec![0; weights.len()],
+            weights,
+        }
+    }
+
+    /// Index of the persona; the first of those that are owed the same.
+    fn next(&mut self) -> usize {
+        for (owed, weight) in self.owed.iter_mut().zip(&self.weights) {
+            *owed += weight;
+        }
+        let most = self.owed.iter().copied().max().unwrap_or(0);
+        let index = self.owed.iter().position(|owed| *owed == most).unwrap_or(0);
+        if let Some(owed) = self.owed.get_mut(index) {
+            *owed -= self.weights.iter().sum::<i64>();
+        }
+        index
+    }
+}
+
+/// Starts users as the stages say, and waits until all have left; whoever is there when this is dropped is
+/// cut off.
 ///
 /// # Errors
-/// Goose does not take the plan; what it says.
-pub(crate) async fn conduct(world: Arc<World>, slots: Arc<Slots>) -> Result<(), String> {
-    // Goose would install a logger that writes to stdout, unless there is one already.
-    static NOBODY: Nobody = Nobody;
-    let _ = log::set_logger(&NOBODY);
-    let attacks = rises(&world.plan.stages).into_iter().map(|rise| {
-        let (world, slots) = (Arc::clone(&world), Arc::clone(&slots));
-        async move {
-            if !rise.at.is_zero() && !world.sleep_until(world.began + rise.at).await {
-                return Ok(());
+/// A user's task broke, which is a bug of ours; what it says.
+pub(crate) async fn conduct(world: Arc<World>) -> Result<(), String> {
+    let mut users = JoinSet::new();
+    let mut turns = Turns::new(&world.plan.personas.personas);
+    let mut number = 0;
+    for rise in rises(&world.plan.stages) {
+        for index in 0..rise.users {
+            let due = rise.at + rise.apart.mul_f64(index as f64);
+            if !world.sleep_until(world.began + due).await {
+                break;
             }
-            attack(&world, &slots, rise).await
+            let leave = leaves(&world.plan.stages, rise.there + index, due);
+            let user = live(
+                Arc::clone(&world),
+                number,
+                turns.next(),
+                leave.map(|leave| world.began + leave),
+            );
+            users.spawn(user);
+            number += 1;
         }
-    });
-    futures_util::future::try_join_all(attacks)
-        .await
-        .map(|_| ())
-}
-
-/// One rise, conducted by goose.
-async fn attack(world_all: &Arc<World>, slots_all: &Arc<Slots>, rise: Rise) -> Result<(), String> {
-    let said = |error: goose::GooseError| error.to_string();
-    let client = GooseClientBuilder::new()
-        .without_cookies()
-        .accept_invalid_certs(true);
-    let mut configuration = GooseConfiguration::default();
-    // Never connected to: requests are ours.
-    configuration.host = Some("http://127.0.0.1:9/".to_owned());
-    configuration.users = Some(rise.users);
-    configuration.increase_rate = Some(format!("{:.6}", rise.rate.max(0.000_02)));
-    configuration.run_time = Some(HELD_SECONDS.to_string());
-    configuration.no_telnet = true;
-    configuration.no_metrics = true;
-    configuration.no_print_metrics = true;
-    configuration.quiet = 2;
-    let mut attack = GooseAttack::initialize_with_config(configuration)
-        .and_then(|attack| attack.set_client_builder_without_cookies(client))
-        .map_err(said)?;
-    for (index, persona) in world_all.plan.personas.personas.iter().enumerate() {
-        let (world, slots) = (Arc::clone(world_all), Arc::clone(slots_all));
-        let function: TransactionFunction = Arc::new(move |goose: &mut GooseUser| {
-            let (world, slots) = (Arc::clone(&world), Arc::clone(&slots));
-            let index_of_goose = goose.weighted_users_index;
-            Box::pin(async move {
-                let seat = Seat {
-                    number: rise.started + index_of_goose,
-                    rank: rise.there + index_of_goose,
-                    persona: index,
-                };
-                turn(&world, &slots, seat).await;
-                Ok(())
-            }) as Pin<Box<dyn Future<Output = TransactionResult> + Send + '_>>
-        });
-        let weight = usize::try_from(persona.weight).unwrap_or(1);
-        let scenario = Scenario::new(&persona.name)
-            .set_weight(weight)
-            .map_err(said)?
-            .register_transaction(Transaction::new(function));
-        attack = attack.register_scenario(scenario);
     }
-    attack.execute().await.map(|_| ()).map_err(said)
-}
-
-/// Who a user is.
-#[derive(Clone, Copy, Debug)]
-struct Seat {
-    /// Its number among all that were ever started.
-    number: usize,
-    /// Its place among those at work: the last to come is the first to go.
-    rank: usize,
-    /// Index of its persona.
-    persona: usize,
-}
-
-/// Hears what goose logs, and lets it be.
-struct Nobody;
-
-impl log::Log for Nobody {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        false
+    while let Some(ended) = users.join_next().await {
+        ended.map_err(|error| format!("a user broke off: {error}"))?;
     }
-
-    fn log(&self, _: &log::Record<'_>) {}
-
-    fn flush(&self) {}
+    Ok(())
 }
 
-/// One turn of a user: enter, or go on with its pause, or do a task.
-async fn turn(world: &World, slots: &Slots, seat: Seat) {
-    let taken = {
-        let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() <= seat.number {
-            slots.resize_with(seat.number + 1, || None);
+/// The life of a user, until it leaves or the run stops.
+async fn live(world: Arc<World>, number: u64, persona: usize, leave: Option<Instant>) {
+    world.user_began();
+    let mut user = Box::new(User::new(&world, number, persona));
+    let leave = leave.unwrap_or_else(|| world.began + FOREVER);
+    while world.sleep_until(user.next.min(leave)).await {
+        if Instant::now() >= leave {
+            world.user_ended();
+            return;
         }
-        slots[seat.number].take()
-    };
-    let gone = seat.rank as f64 >= allowed(&world.plan.stages, world.began.elapsed());
-    if gone && taken.is_some() {
-        world.user_ended();
-    }
-    if gone || world.is_stopping() {
-        drop(taken);
-        // Goose would call again at once. The task waits to be dropped with the run.
-        return std::future::pending().await;
-    }
-    let mut user = taken.unwrap_or_else(|| {
-        world.user_began();
-        Box::new(User::new(world, seat.number as u64, seat.persona))
-    });
-    // Most users think most of the time: what acting takes is kept only while one acts.
-    if pause_over(world, &user).await {
-        Box::pin(act(world, &mut user)).await;
-    }
-    let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(slot) = slots.get_mut(seat.number) {
-        *slot = Some(user);
+        // Most users think most of the time: what acting takes is kept only while one acts.
+        Box::pin(act(&world, &mut user, leave)).await;
     }
 }
 
-/// Spends a slice of a user's pause; whether the pause is over.
-async fn pause_over(world: &World, user: &User) -> bool {
-    let now = Instant::now();
-    if user.next <= now {
-        return true;
-    }
-    let slice = user.next.min(now + SLICE);
-    world.sleep_until(slice).await && slice >= user.next
-}
-
-async fn act(world: &World, user: &mut User) {
+async fn act(world: &World, user: &mut User, leave: Instant) {
     let persona = &world.plan.personas.personas[user.persona];
     if !user.entered {
         user.entered = true;
@@ -254,7 +171,7 @@ async fn act(world: &World, user: &mut User) {
         return;
     }
     if let Some(channel) = &persona.websocket {
-        return websocket::hold(world, user, channel, Instant::now() + SLICE).await;
+        return websocket::hold(world, user, channel, leave).await;
     }
     let planned = user.next;
     let late = Instant::now().saturating_duration_since(planned);
@@ -307,6 +224,8 @@ async fn before_step(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn stage(from: f64, target: f64, seconds: u64) -> Stage {
@@ -320,15 +239,9 @@ mod tests {
 
     #[test]
     fn a_thinking_user_is_small() {
-        let world = World::new(crate::engine::Plan::for_tests(), Instant::now());
-        let slots = Slots::default();
-        let seat = Seat {
-            number: 0,
-            rank: 0,
-            persona: 0,
-        };
-        let size = size_of_val(&turn(&world, &slots, seat));
-        assert!(size <= 1024, "{size} bytes");
+        let world = Arc::new(World::new(crate::engine::Plan::for_tests(), Instant::now()));
+        let size = size_of_val(&live(world, 0, 0, None));
+        assert!(size <= 512, "{size} bytes");
     }
 
     #[test]
@@ -339,25 +252,17 @@ mod tests {
             stage(100.0, 40.0, 10),
             stage(40.0, 50.0, 5),
         ];
-        let all = rises(&stages);
-        let shown: Vec<_> = all
-            .iter()
-            .map(|rise| {
-                (
-                    rise.at.as_secs(),
-                    rise.there,
-                    rise.started,
-                    rise.users,
-                    rise.rate,
-                )
-            })
-            .collect();
-        assert_eq!(shown, [(0, 0, 0, 100, 10.0), (80, 40, 100, 10, 2.0)]);
-        let at_once = rises(&[stage(30.0, 30.0, 5)]);
+        let rise = |at, there, users, apart| Rise {
+            at: Duration::from_secs(at),
+            there,
+            users,
+            apart: Duration::from_millis(apart),
+        };
         assert_eq!(
-            (at_once.len(), at_once[0].users, at_once[0].rate),
-            (1, 30, AT_ONCE)
+            rises(&stages),
+            [rise(0, 0, 100, 100), rise(80, 40, 10, 500)]
         );
+        assert_eq!(rises(&[stage(30.0, 30.0, 5)]), [rise(0, 0, 30, 0)]);
     }
 
     #[test]
@@ -367,10 +272,68 @@ mod tests {
             stage(10.0, 0.0, 10),
             stage(0.0, 4.0, 10),
         ];
-        let at = |seconds| allowed(&stages, Duration::from_secs(seconds));
-        assert_eq!(
-            [at(0), at(9), at(10), at(15), at(20), at(40)],
-            [10.0, 10.0, 10.0, 5.0, 4.0, 4.0]
-        );
+        let at = |rank, came| leaves(&stages, rank, Duration::from_secs(came));
+        assert_eq!(at(9, 9), Some(Duration::from_secs(11)));
+        assert_eq!(at(5, 5), Some(Duration::from_secs(15)));
+        assert_eq!(at(0, 0), Some(Duration::from_secs(20)));
+        assert_eq!(at(0, 20), None);
+        assert_eq!(leaves(&[stage(5.0, 5.0, 10)], 4, Duration::ZERO), None);
+    }
+
+    proptest! {
+        // What stages ask for at a moment is who is there: those who have come and have not left.
+        #[test]
+        fn as_many_are_there_as_the_stages_ask_for(
+            targets in prop::collection::vec((0_u32..50, 1_u64..100), 1..6),
+            share in 0.0..1.0_f64,
+        ) {
+            let mut from = 0.0;
+            let stages: Vec<Stage> = targets
+                .iter()
+                .map(|(target, seconds)| {
+                    let stage = stage(from, f64::from(*target), *seconds);
+                    from = stage.target;
+                    stage
+                })
+                .collect();
+            let whole: Duration = stages.iter().map(|stage| stage.duration).sum();
+            let now = whole.mul_f64(share);
+            let mut there = 0;
+            for rise in rises(&stages) {
+                for index in 0..rise.users {
+                    let came = rise.at + rise.apart.mul_f64(index as f64);
+                    let left = leaves(&stages, rise.there + index, came);
+                    there += i32::from(came <= now && left.is_none_or(|left| left > now));
+                }
+            }
+            let mut start = Duration::ZERO;
+            let mut asked = 0.0;
+            for stage in &stages {
+                if now >= start {
+                    let share = (now - start).as_secs_f64() / stage.duration.as_secs_f64();
+                    asked = stage.from + (stage.target - stage.from) * share.min(1.0);
+                }
+                start += stage.duration;
+            }
+            prop_assert!((f64::from(there) - asked).abs() <= 1.0 + 1e-6, "{there} of {asked}");
+        }
+
+        // Nobody is owed, and nobody ahead by, more than one turn for every other persona.
+        #[test]
+        fn personas_come_by_their_weights(
+            weights in prop::collection::vec(1_i64..20, 1..6),
+            users in 1_usize..200,
+        ) {
+            let all: i64 = weights.iter().sum();
+            let mut turns = Turns::of(weights.iter().copied());
+            let mut came = vec![0_i64; weights.len()];
+            for user in 1..=users as i64 {
+                came[turns.next()] += 1;
+                for (came, weight) in came.iter().zip(&weights) {
+                    let fair = user as f64 * *weight as f64 / all as f64;
+                    prop_assert!((*came as f64 - fair).abs() < weights.len() as f64);
+                }
+            }
+        }
     }
 }

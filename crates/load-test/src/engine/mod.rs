@@ -1,6 +1,6 @@
 //! The engine: load by a plan, and a record of what came of it.
 //!
-//! [`run`] is the whole of it. `closed` lets goose start and stop users, `open` sends by a schedule
+//! [`run`] is the whole of it. `closed` starts users and takes them away, `open` sends by a schedule
 //! ([`schedule`]); `user` does what a persona does, over a `sender` that times one request on one
 //! connection; `websocket` holds channels; `recorder` counts. [`health`] looks at the process itself.
 
@@ -310,13 +310,9 @@ pub async fn run(
     let started_at = Timestamp::now();
     let began = Instant::now();
     let world = Arc::new(World::new(plan.clone(), began));
-    let slots: Arc<closed::Slots> = Arc::default();
     let mut pool = None;
     let mut conductor: Conductor = match plan.model {
-        Model::Closed { .. } => {
-            let (world, slots) = (Arc::clone(&world), Arc::clone(&slots));
-            Box::pin(closed::conduct(world, slots))
-        }
+        Model::Closed { .. } => Box::pin(closed::conduct(Arc::clone(&world))),
         Model::Open {
             arrivals,
             connections,
@@ -410,10 +406,6 @@ pub async fn run(
     }
     world.each_recorder(|recorder| recorder.cut(cut));
     let _ = line.close(&world, pool.as_deref(), cut, length);
-    slots
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .clear();
     let cpu = health::cpu_time().saturating_sub(cpu_before);
     let measured = stopped
         .saturating_duration_since(began)

@@ -145,6 +145,10 @@ impl World {
         if self.is_stopping() {
             return false;
         }
+        // The timer would round up to its next millisecond.
+        if Instant::now() >= at {
+            return true;
+        }
         tokio::select! {
             () = tokio::time::sleep_until(at.into()) => !self.is_stopping(),
             () = stopped => false,

@@ -135,7 +135,6 @@ pub fn ab(
         Kind::Interleaved
     };
     let started_at = Timestamp::now();
-    entry::keep_ctrl_c();
     let mut talk = talk(redactor.clone());
     for warning in &base.warnings {
         talk.warning(warning);

@@ -74,7 +74,6 @@ pub fn find_max(
     let (config, plan) = resolve(args, variables, cwd)?;
     let redactor = config.redactor.clone();
     let started_at = Timestamp::now();
-    entry::keep_ctrl_c();
     let mut talk = talk(redactor.clone());
     for warning in &config.warnings {
         talk.warning(warning);

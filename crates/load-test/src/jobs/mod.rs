@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gs_common::cli::OutputArgs;
 use gs_common::config::{ConfigError, did_you_mean};
+use gs_common::fingerprint;
 use gs_common::redact::Redactor;
 use gs_common::report::{Input, Report, Subject};
 use gs_common::units;
 use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 pub use ab::{AbArgs, ab};
 pub use find_max::{FindMaxArgs, find_max};
@@ -311,7 +311,7 @@ fn read(path: &Path) -> (Input, Result<Log, String>) {
         Ok(bytes) => bytes,
         Err(error) => return (input, Err(told(error))),
     };
-    input.sha256 = Some(format!("{:x}", Sha256::digest(&bytes)));
+    input.sha256 = Some(fingerprint::sha256(&bytes));
     match hlog::read(&bytes) {
         Ok(log) => {
             input.outcome = "measured".to_owned();

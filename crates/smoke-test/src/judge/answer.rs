@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use gs_common::fingerprint;
 use gs_common::http::{Phases, Response};
 use gs_common::report::{Broken, Quantity, millis};
 use gs_common::units::{show_duration, show_size};
 use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::json::{assertion, invariant, kind_name, kind_of, lacking, missing};
 use super::text::{excerpt, one_line};
@@ -409,10 +409,7 @@ fn judge_text(expect: &Expect, severity: Verdict, response: &Response, found: &m
         }
     }
     if let Some(wanted) = &expect.sha256 {
-        let hash: String = Sha256::digest(body)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = fingerprint::sha256(body);
         if hash != *wanted {
             let message = format!("the body's SHA-256 is {hash}, expected {wanted}");
             found.push(mismatch(

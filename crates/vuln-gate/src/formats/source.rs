@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use flate2::read::MultiGzDecoder;
+use gs_common::fingerprint;
 use sha2::{Digest as _, Sha256};
 
 /// So much is read at once.
@@ -270,7 +271,7 @@ impl Source {
             Err(_) => (Sha256::new(), 0),
         };
         Seen {
-            sha256: format!("{:x}", hash.finalize()),
+            sha256: fingerprint::hex(&hash.finalize()),
             bytes,
         }
     }
@@ -368,7 +369,7 @@ mod tests {
         let bytes = gz(b"[]");
         let source = Source::open(io::Cursor::new(bytes.clone())).unwrap();
         let seen = source.finish().unwrap();
-        assert_eq!(seen.sha256, format!("{:x}", Sha256::digest(&bytes)));
+        assert_eq!(seen.sha256, fingerprint::sha256(&bytes));
         assert_eq!(seen.bytes, bytes.len() as u64);
     }
 

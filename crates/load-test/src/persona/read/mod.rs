@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use gs_common::config::fields::{Fields, File, Item, parse};
 use gs_common::config::{ConfigError, did_you_mean, read_text};
+use gs_common::fingerprint;
 use http::HeaderName;
-use sha2::{Digest as _, Sha256};
 
 use super::expect::Expect;
 use super::model::{Persona, Personas, Step, Task};
@@ -23,7 +23,7 @@ const LARGEST: u64 = 1 << 20;
 /// A task is repeated at most so often: more is a slip.
 const MOST_REPEATS: u32 = 1000;
 
-/// Goose writes out the weights of personas, so that they must not be boundless.
+/// A weight is at most this: more is a slip.
 const MOST_WEIGHT: u32 = 10_000;
 
 /// All tasks of a persona together have at most so many steps, repetitions written out.
@@ -75,10 +75,7 @@ pub fn read_str(
     };
     let root = parse(&file)?;
     let fields = Fields::new(&file, root.get_ref(), 0..0);
-    let sha256 = Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = fingerprint::sha256(text.as_bytes());
     let mut reader = Reader {
         inputs,
         folder,
