@@ -108,6 +108,8 @@ pub struct Setup {
     pub protocol: String,
     /// Some persona asks for compressed answers.
     pub compression: bool,
+    /// A proxy stands between.
+    pub proxy: bool,
     /// Limit of one request.
     pub timeout: Duration,
     /// Index and number of shards; `None` for a run that is whole by itself.
@@ -289,6 +291,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The name did not resolve, or there is no route.
     Unreachable,
+    /// The proxy could not be reached, or made no tunnel.
+    Proxy,
     /// A socket, port or descriptor of our own was missing.
     Local,
     /// A value for the request was missing: an earlier step that should have given it failed.
@@ -307,7 +311,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind with what it means, for the page that lists them.
-    pub const ALL: [(Self, &'static str, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str, &'static str); 21] = [
         (
             Self::Status,
             "status",
@@ -356,6 +360,11 @@ impl ErrorKind {
             Self::Unreachable,
             "unreachable",
             "the name did not resolve, or there is no route",
+        ),
+        (
+            Self::Proxy,
+            "proxy",
+            "the proxy could not be reached, or made no tunnel",
         ),
         (
             Self::Local,

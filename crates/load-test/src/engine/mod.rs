@@ -6,6 +6,7 @@
 
 mod check;
 mod closed;
+pub(crate) mod dialled;
 pub mod health;
 mod open;
 mod recorder;
@@ -211,7 +212,7 @@ pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
         Err(limit) if limit < needed + 24 => return Err(NoStart::Descriptors { needed, limit }),
         Err(limit) => Some(limit),
     };
-    pin_addresses(plan).await?;
+    dialled::pin_addresses(plan).await?;
     let limits = Limits {
         total: plan.timeout,
         connect: plan.timeout.min(Duration::from_secs(5)),
@@ -229,50 +230,6 @@ pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
         }
     }
     Err(NoStart::Unreachable(why))
-}
-
-/// Asks the resolver once: a name server is not what is tested.
-async fn pin_addresses(plan: &mut Plan) -> Result<(), NoStart> {
-    let Some(url::Host::Domain(host)) = plan.target.host() else {
-        return Ok(());
-    };
-    if !plan.client.resolve.is_empty() {
-        return Ok(());
-    }
-    let port = plan.target.port_or_known_default().unwrap_or(80);
-    let asked = tokio::time::timeout(
-        plan.timeout.min(Duration::from_secs(5)),
-        tokio::net::lookup_host((host, port)),
-    );
-    let found = match asked.await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => {
-            return Err(NoStart::Unreachable(format!(
-                "the name `{host}` does not resolve: {error}"
-            )));
-        }
-        Err(_) => {
-            return Err(NoStart::Unreachable(format!(
-                "the name `{host}` was not resolved in time"
-            )));
-        }
-    };
-    let pins: Vec<_> = found
-        .filter_map(|address| {
-            let ip = match address.ip() {
-                std::net::IpAddr::V4(ip) => ip.to_string(),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            };
-            format!("{host}:{port}:{ip}").parse().ok()
-        })
-        .collect();
-    if pins.is_empty() {
-        return Err(NoStart::Unreachable(format!(
-            "the name `{host}` has no address"
-        )));
-    }
-    plan.client.resolve = pins;
-    Ok(())
 }
 
 /// What sends.
@@ -479,6 +436,9 @@ fn collect(
                 .personas
                 .iter()
                 .any(|persona| persona.compression == Some(true)),
+            proxy: dialled::Dialled::of(&plan.target, &plan.client)
+                .proxy
+                .is_some(),
             timeout: plan.timeout,
             shard: plan.shard,
         },

@@ -189,9 +189,8 @@ impl Broken {
 /// From what the client says to what is counted.
 pub(crate) fn kind_of(kind: FailureKind) -> ErrorKind {
     match kind {
-        FailureKind::NameNotResolved | FailureKind::NoRoute | FailureKind::Proxy => {
-            ErrorKind::Unreachable
-        }
+        FailureKind::NameNotResolved | FailureKind::NoRoute => ErrorKind::Unreachable,
+        FailureKind::Proxy => ErrorKind::Proxy,
         FailureKind::Local => ErrorKind::Local,
         FailureKind::Refused => ErrorKind::Refused,
         FailureKind::Reset => ErrorKind::Reset,

@@ -65,6 +65,8 @@ struct WireSetup {
     /// Absent where it is off, as in logs from before there was any.
     #[serde(default, skip_serializing_if = "is_off")]
     compression: bool,
+    #[serde(default, skip_serializing_if = "is_off")]
+    proxy: bool,
     timeout_us: u64,
     shard: Option<(u32, u32)>,
 }
@@ -442,6 +444,7 @@ impl WireSetup {
             keep_alive: setup.keep_alive,
             protocol: setup.protocol.clone(),
             compression: setup.compression,
+            proxy: setup.proxy,
             timeout_us: us(setup.timeout),
             shard: setup.shard,
         }
@@ -488,6 +491,7 @@ impl WireSetup {
             keep_alive: self.keep_alive,
             protocol: self.protocol,
             compression: self.compression,
+            proxy: self.proxy,
             timeout: Duration::from_micros(self.timeout_us),
             shard: self.shard,
         })

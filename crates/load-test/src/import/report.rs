@@ -50,6 +50,7 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
     } else {
         ""
     };
+    let proxied = if setup.proxy { ", by a proxy" } else { "" };
     BTreeMap::from([
         ("format".to_owned(), "load-test".to_owned()),
         ("tool".to_owned(), format!("load-test {version}")),
@@ -60,7 +61,7 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
         ),
         (
             "connections".to_owned(),
-            format!("{}, {kept}{compressed}", setup.protocol),
+            format!("{}, {kept}{compressed}{proxied}", setup.protocol),
         ),
         ("target".to_owned(), target_class(target)),
     ])
