@@ -233,6 +233,18 @@ pub struct ConnectionArgs {
     /// Offer HTTP/2 (over TLS)
     #[arg(long)]
     pub http2: bool,
+    /// Ask for compressed answers (gzip, deflate), where a persona does not say otherwise
+    #[arg(long)]
+    pub compression: bool,
+    /// Use this address for HOST:PORT instead of the resolver's; load must be allowed on it; repeatable
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub resolve: Vec<String>,
+    /// Proxy, `http://HOST:PORT`; else http_proxy, https_proxy, all_proxy; a password only in those
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// Hosts that are asked directly, separated by commas
+    #[arg(long, value_name = "HOSTS")]
+    pub no_proxy: Option<String>,
     /// Trust the authorities in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     pub cacert: Vec<String>,

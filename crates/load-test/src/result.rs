@@ -106,6 +106,10 @@ pub struct Setup {
     pub keep_alive: bool,
     /// `http/1.1` or `h2`, as asked for: what is spoken is decided with the server.
     pub protocol: String,
+    /// Some persona asks for compressed answers.
+    pub compression: bool,
+    /// A proxy stands between.
+    pub proxy: bool,
     /// Limit of one request.
     pub timeout: Duration,
     /// Index and number of shards; `None` for a run that is whole by itself.
@@ -201,7 +205,7 @@ pub struct Stats {
     pub first_byte: Histogram<u64>,
     /// Name, TCP and TLS, of requests that opened a connection.
     pub connect: Histogram<u64>,
-    /// Bytes of the bodies, as they came.
+    /// Bytes of the bodies, as they came over the wire: compressed ones before they were decoded.
     pub body_bytes: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
@@ -281,10 +285,14 @@ pub enum ErrorKind {
     Malformed,
     /// The body ended before its end.
     Truncated,
+    /// The body is not what its `content-encoding` says.
+    BadEncoding,
     /// The body is larger than the limit.
     TooLarge,
     /// The name did not resolve, or there is no route.
     Unreachable,
+    /// The proxy could not be reached, or made no tunnel.
+    Proxy,
     /// A socket, port or descriptor of our own was missing.
     Local,
     /// A value for the request was missing: an earlier step that should have given it failed.
@@ -303,7 +311,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind with what it means, for the page that lists them.
-    pub const ALL: [(Self, &'static str, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str, &'static str); 21] = [
         (
             Self::Status,
             "status",
@@ -339,6 +347,11 @@ impl ErrorKind {
             "the body ended before its end",
         ),
         (
+            Self::BadEncoding,
+            "bad_encoding",
+            "the body is not what its `content-encoding` says",
+        ),
+        (
             Self::TooLarge,
             "too_large",
             "the body is larger than the limit",
@@ -347,6 +360,11 @@ impl ErrorKind {
             Self::Unreachable,
             "unreachable",
             "the name did not resolve, or there is no route",
+        ),
+        (
+            Self::Proxy,
+            "proxy",
+            "the proxy could not be reached, or made no tunnel",
         ),
         (
             Self::Local,

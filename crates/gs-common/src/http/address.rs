@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use url::Url;
 
+use crate::config::{ConfigError, Settings};
 use crate::secret::Secret;
 
 /// Why an address option is not understood.
@@ -73,6 +74,26 @@ impl FromStr for Resolve {
             port: parts[1].parse().map_err(|_| fail())?,
             address: parts[2].parse().map_err(|_| fail())?,
         })
+    }
+}
+
+impl Resolve {
+    /// The host that is not asked of the resolver, in small letters.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port for which this holds.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address that is dialled instead.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 }
 
@@ -227,8 +248,49 @@ impl Proxies {
             .collect()
     }
 
+    /// From the settings `proxy` and `no-proxy`; without the first from the usual variables.
+    ///
+    /// # Errors
+    /// One of them is no proxy URL, or a password stands where others can read it.
+    pub fn from_settings(
+        set: &mut Settings<'_>,
+        proxy: Option<&str>,
+        no_proxy: Option<&str>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let proxy = set.optional("proxy", proxy, |text| {
+            let proxy: Proxy = text
+                .parse()
+                .map_err(|error: AddressError| error.to_string())?;
+            if proxy.authorization.is_some() {
+                return Err(
+                    "a password does not belong on a command line or in a file: use https_proxy"
+                        .to_owned(),
+                );
+            }
+            Ok(proxy)
+        })?;
+        let direct = set.optional("no-proxy", no_proxy, |text| {
+            Ok::<_, ConfigError>(Self::direct_from(text))
+        })?;
+        let mut proxies = match proxy {
+            Some(proxy) => Self {
+                plain: Some(proxy.clone()),
+                secure: Some(proxy),
+                direct: Vec::new(),
+            },
+            None => Self::from_variables(variables)
+                .map_err(|error| ConfigError::new(format!("the proxy variables: {error}")))?,
+        };
+        if let Some(direct) = direct {
+            proxies.direct = direct;
+        }
+        Ok(proxies)
+    }
+
     /// The proxy for a host, if it is not to be asked directly.
-    pub(super) fn of(&self, secure: bool, host: &str) -> Option<&Proxy> {
+    #[must_use]
+    pub fn of(&self, secure: bool, host: &str) -> Option<&Proxy> {
         let proxy = if secure { &self.secure } else { &self.plain };
         let direct = self.direct.iter().any(|rule| {
             rule == "*"

@@ -64,7 +64,10 @@ fn too_large(largest: usize) -> String {
 }
 
 /// Undoes `content-encoding`. At most `largest` bytes come out, whatever goes in.
-pub(super) fn decode(
+///
+/// # Errors
+/// The body is not what it says, or more than `largest` bytes: the kind, and a lowercase fragment.
+pub fn decode(
     headers: &HeaderMap,
     raw: Bytes,
     largest: usize,
@@ -77,15 +80,16 @@ pub(super) fn decode(
         .map(|name| name.trim().to_ascii_lowercase())
         .filter(|name| !name.is_empty() && name != "identity")
         .collect();
-    if body.is_empty() {
-        return Ok(body);
-    }
     // The last one was applied last (RFC 9110, section 8.4).
     for name in named.iter().rev() {
+        // A HEAD or a 204 has none, and what an encoding yields may be empty again.
+        let Some(&first) = body.first() else {
+            return Ok(body);
+        };
         body = match name.as_str() {
             "gzip" | "x-gzip" => inflate(flate2::read::MultiGzDecoder::new(&body[..]), largest)?,
             // Some servers mean the raw format by `deflate`; the zlib header tells which it is.
-            "deflate" if body[0] & 0x0f == 8 => {
+            "deflate" if first & 0x0f == 8 => {
                 inflate(flate2::read::ZlibDecoder::new(&body[..]), largest)?
             }
             "deflate" => inflate(flate2::read::DeflateDecoder::new(&body[..]), largest)?,
@@ -148,6 +152,13 @@ mod tests {
             decode(&HeaderMap::new(), "plain".into(), 100).unwrap(),
             "plain"
         );
+    }
+
+    #[test]
+    fn what_decodes_to_nothing_is_empty() {
+        let empty = decode(&headers("deflate, gzip"), gzipped(b""), 100);
+        assert_eq!(empty.unwrap(), "");
+        assert_eq!(decode(&headers("gzip"), Bytes::new(), 100).unwrap(), "");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 pub use address::{AddressError, ConnectTo, Proxies, Proxy, Resolve};
+pub use body::decode;
 pub use client::{Client, ClientConfig};
 pub use serve::{Answer, Incoming, LARGEST_BODY, MOST_CONNECTIONS, Server};
 pub use stream::Stream;

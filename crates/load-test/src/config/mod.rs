@@ -21,7 +21,7 @@ use crate::goal::{Goal, Known, with_defaults};
 use crate::persona::{Personas, read};
 use crate::result::{Model, Stage};
 use load::load;
-use target::{host_name, may_get_load, take_credentials, target};
+use target::{fits_target, host_name, is_here, may_get_load, take_credentials, target};
 
 /// Longer runs are slips of the keyboard.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -74,7 +74,12 @@ impl Config {
                 ),
             );
         }
-        may_get_load(&config.plan.target, &allowed)?;
+        may_get_load(&config.plan.target, &config.plan.client, &allowed)?;
+        fits_target(
+            &args.connection.resolve,
+            &config.plan.target,
+            &config.plan.client,
+        )?;
         Ok(config)
     }
 
@@ -130,7 +135,13 @@ impl Config {
             "100ms",
             some_time,
         )?;
-        let connection = connection(&mut set, &args.connection, variables)?;
+        let connection = connection(
+            &mut set,
+            &args.connection,
+            url.as_ref(),
+            variables,
+            &redactor,
+        )?;
         let timeout = set.value(
             "timeout",
             args.connection.timeout.as_deref(),
@@ -138,6 +149,10 @@ impl Config {
             some_time,
         )?;
         let keep_alive = !set.switch("no-keep-alive", args.connection.no_keep_alive)?;
+        let compression = set.switch("compression", args.connection.compression)?;
+        for persona in &mut personas.personas {
+            persona.compression.get_or_insert(compression);
+        }
         let http2 = set.switch("http2", args.connection.http2)?;
         let max_body = set.value(
             "max-body",
@@ -261,7 +276,9 @@ fn personas(
 fn connection(
     set: &mut Settings<'_>,
     args: &ConnectionArgs,
-    _variables: &BTreeMap<String, String>,
+    target: Option<&Url>,
+    variables: &BTreeMap<String, String>,
+    redactor: &Redactor,
 ) -> Result<ClientConfig, ConfigError> {
     let file = |text: &str| {
         if Path::new(text).is_file() {
@@ -275,10 +292,23 @@ fn connection(
         identity: None,
         insecure: set.switch("insecure", args.insecure)?,
     };
+    let none = BTreeMap::new();
+    // For a proxy somewhere else, "this machine" is another one.
+    let here = target
+        .and_then(Url::host)
+        .is_some_and(|host| is_here(&host));
+    let variables = if here { &none } else { variables };
+    let (proxy, no_proxy) = (args.proxy.as_deref(), args.no_proxy.as_deref());
+    let proxies = Proxies::from_settings(set, proxy, no_proxy, variables)?;
+    for proxy in [&proxies.plain, &proxies.secure].into_iter().flatten() {
+        if let Some(authorization) = &proxy.authorization {
+            hide(redactor, "the proxy's password", authorization.expose())?;
+        }
+    }
     Ok(ClientConfig {
         tls,
-        // Load goes straight to its target: a proxy would be what is measured.
-        proxies: Proxies::default(),
+        resolve: set.list("resolve", &args.resolve, str::parse)?,
+        proxies,
         user_agent: concat!("load-test/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientConfig::default()
     })

@@ -6,6 +6,7 @@
 
 mod check;
 mod closed;
+pub(crate) mod dialled;
 pub mod health;
 mod open;
 mod recorder;
@@ -24,13 +25,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gs_common::http::{Client, ClientConfig, Limits};
+use hdrhistogram::Histogram;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
 use crate::judge::reason;
 use crate::persona::Personas;
-use crate::result::{End, Generator, Interval, Model, RunResult, Setup, Stage};
+use crate::result::{End, Generator, Interval, Model, RunResult, Setup, Stage, interval_histogram};
 pub use check::{Checked, check};
 use recorder::Recorder;
 use timeline::{TimeLine, interval_length};
@@ -98,6 +100,35 @@ pub struct Tick<'a> {
     pub requests: u64,
     /// Those that ended badly.
     pub failures: u64,
+    /// The endpoints, in the personas' order; those that nobody asked for among them.
+    pub endpoints: &'a [Live],
+}
+
+/// An endpoint while a run goes on.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Its name.
+    pub name: String,
+    /// Requests that ended so far.
+    pub requests: u64,
+    /// Those that ended badly.
+    pub failures: u64,
+    /// Requests that ended in the interval that has just ended.
+    pub recent: u64,
+    /// Response times of all that ended so far, microseconds.
+    pub response: Histogram<u32>,
+}
+
+impl Live {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            requests: 0,
+            failures: 0,
+            recent: 0,
+            response: interval_histogram(),
+        }
+    }
 }
 
 /// Why a run cannot begin.
@@ -181,7 +212,7 @@ pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
         Err(limit) if limit < needed + 24 => return Err(NoStart::Descriptors { needed, limit }),
         Err(limit) => Some(limit),
     };
-    pin_addresses(plan).await?;
+    dialled::pin_addresses(plan).await?;
     let limits = Limits {
         total: plan.timeout,
         connect: plan.timeout.min(Duration::from_secs(5)),
@@ -199,50 +230,6 @@ pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
         }
     }
     Err(NoStart::Unreachable(why))
-}
-
-/// Asks the resolver once: a name server is not what is tested.
-async fn pin_addresses(plan: &mut Plan) -> Result<(), NoStart> {
-    let Some(url::Host::Domain(host)) = plan.target.host() else {
-        return Ok(());
-    };
-    if !plan.client.resolve.is_empty() {
-        return Ok(());
-    }
-    let port = plan.target.port_or_known_default().unwrap_or(80);
-    let asked = tokio::time::timeout(
-        plan.timeout.min(Duration::from_secs(5)),
-        tokio::net::lookup_host((host, port)),
-    );
-    let found = match asked.await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => {
-            return Err(NoStart::Unreachable(format!(
-                "the name `{host}` does not resolve: {error}"
-            )));
-        }
-        Err(_) => {
-            return Err(NoStart::Unreachable(format!(
-                "the name `{host}` was not resolved in time"
-            )));
-        }
-    };
-    let pins: Vec<_> = found
-        .filter_map(|address| {
-            let ip = match address.ip() {
-                std::net::IpAddr::V4(ip) => ip.to_string(),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            };
-            format!("{host}:{port}:{ip}").parse().ok()
-        })
-        .collect();
-    if pins.is_empty() {
-        return Err(NoStart::Unreachable(format!(
-            "the name `{host}` has no address"
-        )));
-    }
-    plan.client.resolve = pins;
-    Ok(())
 }
 
 /// What sends.
@@ -297,7 +284,7 @@ pub async fn run(
             })
         }
     };
-    let mut line = TimeLine::new(every);
+    let mut line = TimeLine::new(every, &plan.personas.endpoints);
     let mut end = End::Complete;
     let planned_end = began + length;
     let cut_at = deadline.map(|deadline| called + deadline);
@@ -444,6 +431,14 @@ fn collect(
             seed: plan.seed,
             keep_alive: plan.keep_alive,
             protocol: if plan.http2 { "h2" } else { "http/1.1" }.to_owned(),
+            compression: plan
+                .personas
+                .personas
+                .iter()
+                .any(|persona| persona.compression == Some(true)),
+            proxy: dialled::Dialled::of(&plan.target, &plan.client)
+                .proxy
+                .is_some(),
             timeout: plan.timeout,
             shard: plan.shard,
         },

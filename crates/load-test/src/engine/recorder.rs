@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::Live;
 use crate::result::{
     Cell, Channel, ErrorKind, Example, Interval, SLOWEST, Slow, Stage, Stats, interval_histogram,
     micros, micros_histogram,
@@ -83,7 +84,8 @@ pub(crate) struct Recorder {
     cells: Vec<Option<Box<Stats>>>,
     open: Vec<Option<Open>>,
     free: Vec<Key>,
-    now: Current,
+    /// The interval that is being filled, by endpoint.
+    now: Vec<Current>,
     slowest: BinaryHeap<Ranked>,
     slow: BTreeMap<usize, u64>,
     pub(crate) channels: BTreeMap<(usize, usize), Channel>,
@@ -97,8 +99,8 @@ pub(crate) struct Recorder {
     pub(crate) warm_up_requests: u64,
 }
 
-/// The interval that is being filled.
-#[derive(Debug)]
+/// The interval that is being filled, for one endpoint.
+#[derive(Clone, Debug)]
 struct Current {
     requests: u64,
     failures: u64,
@@ -144,10 +146,10 @@ impl Recorder {
         let cells = frame.stages.len() * frame.personas.len() * frame.endpoints.len();
         Self {
             cells: std::iter::repeat_with(|| None).take(cells).collect(),
+            now: vec![Current::new(); frame.endpoints.len()],
             frame,
             open: Vec::new(),
             free: Vec::new(),
-            now: Current::new(),
             slowest: BinaryHeap::new(),
             slow: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -235,9 +237,11 @@ impl Recorder {
             .sent
             .map(|sent| done.ended.saturating_duration_since(sent));
         let failed = done.error.is_some();
-        self.now.requests += 1;
-        self.now.failures += u64::from(failed);
-        self.now.response.saturating_record(micros(response));
+        if let Some(now) = self.now.get_mut(open.endpoint) {
+            now.requests += 1;
+            now.failures += u64::from(failed);
+            now.response.saturating_record(micros(response));
+        }
         if response > self.frame.slow_limit {
             *self.slow.entry(open.endpoint).or_default() += 1;
         }
@@ -320,15 +324,27 @@ impl Recorder {
         }));
     }
 
-    /// Takes the interval that is being filled out of this recorder and adds it to `into`.
-    pub(crate) fn take_interval(&mut self, into: &mut Interval) {
-        let now = std::mem::replace(&mut self.now, Current::new());
-        into.requests += now.requests;
-        into.failures += now.failures;
-        let _ = into.response.add(&now.response);
+    /// Takes the interval that is being filled out of this recorder and adds it to `into`, and to the
+    /// endpoints' figures so far.
+    pub(crate) fn take_interval(&mut self, into: &mut Interval, endpoints: &mut [Live]) {
+        for (now, live) in self.now.iter_mut().zip(endpoints) {
+            if now.requests == 0 {
+                continue;
+            }
+            into.requests += now.requests;
+            into.failures += now.failures;
+            live.recent += now.requests;
+            live.requests += now.requests;
+            live.failures += now.failures;
+            let _ = into.response.add(&now.response);
+            let _ = live.response.add(&now.response);
+            now.requests = 0;
+            now.failures = 0;
+            now.response.reset();
+        }
     }
 
-    /// Requests that ended so far.
+    /// The record of a WebSocket channel.
     pub(crate) fn channel(&mut self, persona: usize, endpoint: usize) -> &mut Channel {
         let frame = &self.frame;
         self.channels
@@ -546,6 +562,40 @@ mod tests {
         );
         assert!(stats.response.max() >= 4_990_000);
         assert_eq!(merged.slow["/"], 2);
+    }
+
+    #[test]
+    fn an_interval_is_the_sum_of_its_endpoints_and_is_taken_once() {
+        let began = Instant::now();
+        let mut recorder = recorder(began, Duration::ZERO);
+        let mut endpoints = vec![Live::new("/")];
+        for round in 1..=2 {
+            let key = recorder.begin(open(began));
+            recorder.end(key, good(began, began + Duration::from_millis(5)));
+            recorder.drop_waiting(&open(began), began + Duration::from_millis(9));
+            let mut interval = Interval {
+                start_seconds: 0.0,
+                seconds: 1.0,
+                requests: 0,
+                failures: 0,
+                users: 1,
+                response: interval_histogram(),
+            };
+            endpoints[0].recent = 0;
+            recorder.take_interval(&mut interval, &mut endpoints);
+            assert_eq!((interval.requests, interval.failures), (2, 1));
+            assert_eq!(interval.response.len(), 2);
+            let live = &endpoints[0];
+            assert_eq!(
+                (
+                    live.recent,
+                    live.requests,
+                    live.failures,
+                    live.response.len()
+                ),
+                (2, 2 * round, round, 2 * round)
+            );
+        }
     }
 
     #[test]

@@ -153,6 +153,7 @@ struct Http1 {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The body as it came.
     pub(crate) body: Bytes,
     pub(crate) first_byte: Duration,
     pub(crate) ended: Instant,
@@ -188,9 +189,8 @@ impl Broken {
 /// From what the client says to what is counted.
 pub(crate) fn kind_of(kind: FailureKind) -> ErrorKind {
     match kind {
-        FailureKind::NameNotResolved | FailureKind::NoRoute | FailureKind::Proxy => {
-            ErrorKind::Unreachable
-        }
+        FailureKind::NameNotResolved | FailureKind::NoRoute => ErrorKind::Unreachable,
+        FailureKind::Proxy => ErrorKind::Proxy,
         FailureKind::Local => ErrorKind::Local,
         FailureKind::Refused => ErrorKind::Refused,
         FailureKind::Reset => ErrorKind::Reset,
@@ -199,7 +199,8 @@ pub(crate) fn kind_of(kind: FailureKind) -> ErrorKind {
         FailureKind::Timeout => ErrorKind::Timeout,
         FailureKind::Tls => ErrorKind::Tls,
         FailureKind::Malformed => ErrorKind::Malformed,
-        FailureKind::Truncated | FailureKind::BadEncoding => ErrorKind::Truncated,
+        FailureKind::Truncated => ErrorKind::Truncated,
+        FailureKind::BadEncoding => ErrorKind::BadEncoding,
         FailureKind::TooLarge => ErrorKind::TooLarge,
     }
 }
@@ -239,6 +240,21 @@ impl Link {
                 answer(sender.send_request(request), sent, largest, reused).await
             }
         }
+    }
+}
+
+impl Answer {
+    /// The body after `content-encoding` was undone; at most `largest` bytes.
+    pub(crate) fn decoded(&self, largest: usize) -> Result<Bytes, Broken> {
+        if !self.headers.contains_key(http::header::CONTENT_ENCODING) {
+            return Ok(self.body.clone());
+        }
+        gs_common::http::decode(&self.headers, self.body.clone(), largest).map_err(
+            |(kind, message)| Broken {
+                kind: kind_of(kind),
+                message,
+            },
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::world::World;
-use super::{Tick, open, schedule};
+use super::{Live, Tick, open, schedule};
 use crate::result::{Interval, MOST_INTERVALS, Model, interval_histogram};
 
 /// One second, or longer in long runs.
@@ -21,6 +21,7 @@ pub(super) struct TimeLine {
     covered: Duration,
     requests: u64,
     failures: u64,
+    endpoints: Vec<Live>,
 }
 
 /// What an interval has to tell.
@@ -35,8 +36,9 @@ pub(super) struct Told<'a> {
 }
 
 impl TimeLine {
-    pub(super) fn new(every: Duration) -> Self {
+    pub(super) fn new(every: Duration, endpoints: &[String]) -> Self {
         Self {
+            endpoints: endpoints.iter().map(|name| Live::new(name)).collect(),
             every,
             intervals: Vec::new(),
             covered: Duration::ZERO,
@@ -66,7 +68,12 @@ impl TimeLine {
             users,
             response: interval_histogram(),
         };
-        world.each_recorder(|recorder| recorder.take_interval(&mut interval));
+        for live in &mut self.endpoints {
+            live.recent = 0;
+        }
+        world.each_recorder(|recorder| {
+            recorder.take_interval(&mut interval, &mut self.endpoints);
+        });
         self.requests += interval.requests;
         self.failures += interval.failures;
         // The rest at the end is worth a point of its own only where something is in it.
@@ -105,6 +112,7 @@ impl Told<'_> {
             waiting: self.waiting,
             requests: self.line.requests,
             failures: self.line.failures,
+            endpoints: &self.line.endpoints,
         })
     }
 }

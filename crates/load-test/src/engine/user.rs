@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST, SET_COOKIE};
+use http::header::{ACCEPT_ENCODING, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use http_body_util::Full;
 use tokio::time::timeout_at;
@@ -154,7 +154,7 @@ impl User {
                     if world.plan.keep_alive {
                         self.link = Some(link);
                     }
-                    return self.judge(step, &message, answer, sent, connect);
+                    return self.judge(world, step, &message, answer, sent, connect);
                 }
                 Ok(Err(Unanswered { stale: true, .. })) if retry && repeatable(&step.method) => {
                     retry = false;
@@ -236,6 +236,14 @@ impl User {
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.clone_from(&world.headers);
+        if !headers.contains_key(ACCEPT_ENCODING) {
+            // Nothing said would mean that any is welcome (RFC 9110, section 12.5.3).
+            let asked = match world.plan.personas.personas[self.persona].compression {
+                Some(true) => HeaderValue::from_static("gzip, deflate"),
+                _ => HeaderValue::from_static("identity"),
+            };
+            headers.insert(ACCEPT_ENCODING, asked);
+        }
         if http2 {
             headers.remove(HOST);
         }
@@ -264,6 +272,7 @@ impl User {
     /// Looks at a whole answer.
     fn judge(
         &mut self,
+        world: &World,
         step: &Step,
         message: &Message,
         answer: Answer,
@@ -273,16 +282,26 @@ impl User {
         self.take_cookies(&answer);
         let expect = &step.expect;
         let mut checks = None;
-        let error = if !expect.status_is_good(answer.status) {
-            Some((ErrorKind::Status, format!("status {}", answer.status)))
+        let good = expect.status_is_good(answer.status);
+        // Only a body that somebody looks at is decoded: the time for it is the generator's.
+        let body = if !good || expect.looks_at_body() || !step.save.is_empty() {
+            answer.decoded(world.plan.max_body)
         } else {
+            Ok(Bytes::new())
+        };
+        let error = if !good {
+            Some((ErrorKind::Status, format!("status {}", answer.status)))
+        } else if let Err(Broken { kind, message }) = &body {
+            Some((*kind, message.clone()))
+        } else {
+            let body = body.as_deref().unwrap_or_default();
             let mut outcome = Ok(());
             if expect.looks_at_body() {
-                outcome = expect.body(&answer.headers, &answer.body);
+                outcome = expect.body(&answer.headers, body);
                 checks = Some(outcome.is_ok());
             }
             for save in &step.save {
-                let found = save.from.find(&answer.headers, &answer.body);
+                let found = save.from.find(&answer.headers, body);
                 if found.is_none() && outcome.is_ok() {
                     outcome = Err("a value that is to be saved is not in the answer".to_owned());
                     checks = Some(false);
@@ -303,7 +322,10 @@ impl User {
                 kind,
                 message: message_text,
                 request: shown(step, message),
-                body: answer.body[..answer.body.len().min(2048)].to_vec(),
+                body: {
+                    let shown = body.as_ref().unwrap_or(&answer.body);
+                    shown[..shown.len().min(2048)].to_vec()
+                },
             }),
         }
     }

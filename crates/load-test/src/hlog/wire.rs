@@ -62,6 +62,11 @@ struct WireSetup {
     seed: u64,
     keep_alive: bool,
     protocol: String,
+    /// Absent where it is off, as in logs from before there was any.
+    #[serde(default, skip_serializing_if = "is_off")]
+    compression: bool,
+    #[serde(default, skip_serializing_if = "is_off")]
+    proxy: bool,
     timeout_us: u64,
     shard: Option<(u32, u32)>,
 }
@@ -157,6 +162,14 @@ struct WireChannel {
     gaps: u64,
     longest_gap_us: u64,
     drops: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde wants"
+)]
+fn is_off(on: &bool) -> bool {
+    !on
 }
 
 fn us(duration: Duration) -> u64 {
@@ -430,6 +443,8 @@ impl WireSetup {
             seed: setup.seed,
             keep_alive: setup.keep_alive,
             protocol: setup.protocol.clone(),
+            compression: setup.compression,
+            proxy: setup.proxy,
             timeout_us: us(setup.timeout),
             shard: setup.shard,
         }
@@ -475,6 +490,8 @@ impl WireSetup {
             seed: self.seed,
             keep_alive: self.keep_alive,
             protocol: self.protocol,
+            compression: self.compression,
+            proxy: self.proxy,
             timeout: Duration::from_micros(self.timeout_us),
             shard: self.shard,
         })

@@ -45,6 +45,12 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
     } else {
         "one a request"
     };
+    let compressed = if setup.compression {
+        ", compressed"
+    } else {
+        ""
+    };
+    let proxied = if setup.proxy { ", by a proxy" } else { "" };
     BTreeMap::from([
         ("format".to_owned(), "load-test".to_owned()),
         ("tool".to_owned(), format!("load-test {version}")),
@@ -55,7 +61,7 @@ pub fn identity(target: &str, setup: &Setup, version: &str) -> BTreeMap<String, 
         ),
         (
             "connections".to_owned(),
-            format!("{}, {kept}", setup.protocol),
+            format!("{}, {kept}{compressed}{proxied}", setup.protocol),
         ),
         ("target".to_owned(), target_class(target)),
     ])

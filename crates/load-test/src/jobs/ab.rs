@@ -92,6 +92,14 @@ pub fn ab(
     talk: &dyn Fn(Redactor) -> Talk,
 ) -> Result<(Report, Redactor), ConfigError> {
     let side = |url: &str| {
+        let mut connection = args.connection.clone();
+        // A rule may be for one side only; one that is for neither is a slip, and stays to be found.
+        if let Some(new) = args.new.as_deref() {
+            let other = if url == new { args.base.as_str() } else { new };
+            connection
+                .resolve
+                .retain(|rule| is_for(rule, url) || !is_for(rule, other));
+        }
         let mut load = args.load.clone();
         if load.stage.is_empty() && load.duration.is_none() {
             load.duration = Some(DURATION.to_owned());
@@ -101,7 +109,7 @@ pub fn ab(
             load,
             personas: args.personas.clone(),
             safety: args.safety.clone(),
-            connection: args.connection.clone(),
+            connection,
             ..RunArgs::default()
         };
         Config::resolve(&run, variables, cwd)
@@ -165,6 +173,16 @@ pub fn ab(
         .not_covered
         .push("goals: they are those of a run, `load-test URL`".to_owned());
     Ok((report, redactor))
+}
+
+/// Whether a `--resolve` is for the host and port of a URL.
+fn is_for(rule: &str, url: &str) -> bool {
+    let rule: Result<gs_common::http::Resolve, _> = rule.parse();
+    let (Ok(rule), Ok(url)) = (rule, url::Url::parse(url)) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    rule.host() == host.trim_matches(['[', ']']) && Some(rule.port()) == url.port_or_known_default()
 }
 
 /// How many tests there are going to be, at most.

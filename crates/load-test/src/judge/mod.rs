@@ -33,6 +33,15 @@ pub const BUSY_DIVISOR: u32 = 10;
 /// The share of CPU time from which a thread is busy.
 pub const BUSY: f64 = 0.95;
 
+/// Errors that are no doing of the target, which was never reached, and what befell the requests.
+const OWN_FAULTS: [(ErrorKind, &str); 2] = [
+    (
+        ErrorKind::Local,
+        "found no socket, port or descriptor on this machine",
+    ),
+    (ErrorKind::Proxy, "were lost by the proxy"),
+];
+
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -116,16 +125,18 @@ fn is_open(run: &RunResult) -> bool {
 pub fn saturation(run: &RunResult) -> Option<String> {
     let generator = &run.generator;
     let total = run.total();
-    let own = total.errors.get(&ErrorKind::Local);
-    if let Some(errors) = own.filter(|errors| errors.count > 0) {
-        let said = errors
-            .first
-            .as_ref()
-            .map_or_else(String::new, |first| format!(": {}", first.message));
-        return Some(format!(
-            "{} of {} requests found no socket, port or descriptor on this machine{said}",
-            errors.count, total.requests
-        ));
+    for (kind, what) in OWN_FAULTS {
+        let own = total.errors.get(&kind);
+        if let Some(errors) = own.filter(|errors| errors.count > 0) {
+            let said = errors
+                .first
+                .as_ref()
+                .map_or_else(String::new, |first| format!(": {}", first.message));
+            return Some(format!(
+                "{} of {} requests {what}{said}",
+                errors.count, total.requests
+            ));
+        }
     }
     if generator.lateness.len() < FEW {
         return None;
@@ -293,7 +304,11 @@ fn one(
         });
         return judged;
     };
-    let own_fault = |stats: &Stats| stats.errors.contains_key(&ErrorKind::Local);
+    let own_fault = |stats: &Stats| {
+        OWN_FAULTS
+            .iter()
+            .any(|(kind, _)| stats.errors.contains_key(kind))
+    };
     if let Some(why) = saturated
         && (goal.metric.is_time() || own_fault(stats))
     {

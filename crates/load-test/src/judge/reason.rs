@@ -45,7 +45,7 @@ pub const ALL: [(&str, &str); 15] = [
     (NOTHING_MEASURED, "no verdict: no request ended"),
     (
         GENERATOR_SATURATED,
-        "no verdict: this machine could not keep up, so its times say nothing of the target",
+        "no verdict: this machine, or a proxy in between, could not keep up, so its times say nothing of the target",
     ),
     (
         TARGET_UNREACHABLE,

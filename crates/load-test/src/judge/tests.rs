@@ -34,6 +34,8 @@ fn run(millis: &[u64], failures: u64) -> RunResult {
             seed: 1,
             keep_alive: true,
             protocol: "http/1.1".to_owned(),
+            compression: false,
+            proxy: false,
             timeout: Duration::from_secs(10),
             shard: None,
         },

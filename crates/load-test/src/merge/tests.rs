@@ -52,6 +52,8 @@ fn empty(shard: Option<(u32, u32)>) -> RunResult {
             seed: 7,
             keep_alive: true,
             protocol: "http/1.1".to_owned(),
+            compression: false,
+            proxy: false,
             timeout: Duration::from_secs(10),
             shard,
         },

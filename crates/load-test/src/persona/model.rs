@@ -42,6 +42,8 @@ pub struct Persona {
     pub tasks: Vec<Task>,
     /// A channel that it holds instead of doing tasks.
     pub websocket: Option<Arc<WebSocket>>,
+    /// It asks for compressed answers; `None` where the file does not say.
+    pub compression: Option<bool>,
     /// The line in the file.
     pub line: u32,
 }

@@ -95,6 +95,8 @@ struct EnvVariable {
 struct Defaults {
     /// What a good answer is.
     expect: Option<Expect>,
+    /// Ask for compressed answers, as `--compression` does.
+    compression: Option<bool>,
 }
 
 /// A kind of user.
@@ -115,6 +117,8 @@ struct Persona {
     tasks: Option<Vec<Task>>,
     /// A channel that it holds instead of doing tasks.
     websocket: Option<WebSocket>,
+    /// It asks for compressed answers.
+    compression: Option<bool>,
 }
 
 /// A duration, or a range from which one is drawn.

@@ -254,7 +254,7 @@ pub(super) fn model(model: &Model) -> Value {
 fn setup_value(setup: &Setup) -> Value {
     json!({
         "personas": setup.personas_from, "personas_sha256": setup.personas_sha256,
-        "seed": setup.seed, "keep_alive": setup.keep_alive, "protocol": setup.protocol,
+        "seed": setup.seed, "keep_alive": setup.keep_alive, "protocol": setup.protocol, "compression": setup.compression, "proxy": setup.proxy,
         "timeout_seconds": setup.timeout.as_secs_f64(),
         "warm_up_seconds": setup.warm_up.as_secs_f64(),
         "shard": setup.shard.map(|(index, of)| json!({"index": index, "of": of})),

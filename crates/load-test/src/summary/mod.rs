@@ -13,7 +13,7 @@ use serde_json::Map;
 use crate::engine::{Checked, NoStart, Plan};
 use crate::goal::Metric;
 use crate::judge::{Judged, Judgement, reason};
-use crate::result::{End, RunResult, Stats};
+use crate::result::{End, ErrorKind, RunResult, Stats};
 use figures::{clip, details, error_rows, model, series};
 pub use figures::{row, times};
 
@@ -332,7 +332,12 @@ fn sentence(run: &RunResult, judgement: &Judgement, total: &Stats) -> String {
             format!("ended early: {why}; {seen}")
         }
         reason::GENERATOR_SATURATED => format!(
-            "no verdict: this machine could not keep up: {}; {seen}",
+            "no verdict: {}: {}; {seen}",
+            if total.errors.contains_key(&ErrorKind::Proxy) {
+                "the way to the target did not hold"
+            } else {
+                "this machine could not keep up"
+            },
             judgement.saturated.as_deref().unwrap_or_default()
         ),
         reason::NOTHING_MEASURED => {
@@ -429,7 +434,13 @@ fn not_covered(run: &RunResult, judgement: &Judgement) -> Vec<String> {
             run.generator.held_back
         ));
     }
-    all.push("redirects are not followed, and compressed answers are not asked for".to_owned());
+    all.push("redirects: they are answers, and not followed".to_owned());
+    if run.setup.proxy {
+        all.push("the target alone: all went by a proxy, which was measured with it".to_owned());
+    }
+    if !run.setup.compression {
+        all.push("compressed answers: none are asked for (--compression does)".to_owned());
+    }
     all
 }
 

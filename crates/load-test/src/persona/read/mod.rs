@@ -82,6 +82,7 @@ pub fn read_str(
         names: Names::default(),
         headers: Vec::new(),
         expect: Arc::new(Expect::default()),
+        compression: None,
         made: Personas {
             from: name.to_owned(),
             sha256,
@@ -101,6 +102,7 @@ pub fn read_str(
         if let Some(item) = defaults.get("expect") {
             reader.expect = Arc::new(reader.expect_table(&item, &Expect::default())?);
         }
+        reader.compression = defaults.truth("compression")?;
         defaults.finish()?;
     }
     for item in fields.items("personas")? {
@@ -134,6 +136,7 @@ struct Reader<'a> {
     names: Names,
     headers: Vec<(HeaderName, Template)>,
     expect: Arc<Expect>,
+    compression: Option<bool>,
     made: Personas,
     drafts: Vec<Draft>,
 }
@@ -341,6 +344,7 @@ impl Reader<'_> {
             None => None,
             Some(item) => Some(Arc::new(self.websocket(&item)?)),
         };
+        let compression = fields.truth("compression")?;
         let place = fields.file.place(&item.value.span());
         let span = fields.span.start..fields.span.start + 1;
         fields.finish()?;
@@ -352,6 +356,7 @@ impl Reader<'_> {
                 start: Vec::new(),
                 tasks,
                 websocket,
+                compression,
                 line: place.line.unwrap_or(0),
             },
             inherits,
@@ -454,10 +459,14 @@ impl Reader<'_> {
                 if let Some(start) = &ancestor.start {
                     persona.start.clone_from(start);
                 }
+                if ancestor.persona.compression.is_some() {
+                    persona.compression = ancestor.persona.compression;
+                }
                 if persona.websocket.is_none() {
                     persona.websocket.clone_from(&ancestor.persona.websocket);
                 }
             }
+            persona.compression = persona.compression.or(self.compression);
             self.holds_together(&persona, draft, file)?;
             self.made.personas.push(persona);
         }
