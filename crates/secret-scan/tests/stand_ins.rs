@@ -385,6 +385,73 @@ fn an_interrupt_ends_the_engines_and_says_so() {
     assert_eq!(std::fs::read_dir(world.path("tmp")).unwrap().count(), 0);
 }
 
+/// A TruffleHog that notes how it was called for the history.
+fn noting(world: &World, otherwise: &str) -> std::path::PathBuf {
+    let notes = world.path("calls");
+    let script = format!(
+        "case \"$*\" in *stdin*) ;; *) echo \"$*\" >> {} ;; esac\n{otherwise}\n{FINISHED}; exit 0",
+        notes.display()
+    );
+    world.engine("trufflehog", &script);
+    notes
+}
+
+fn calls(notes: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(notes).unwrap();
+    std::fs::remove_file(notes).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_repository_is_read_in_place_only_where_nothing_bends_what_git_shows() {
+    const IN_PLACE: &str = "--trust-local-git-config";
+    let mut world = world();
+    let notes = noting(&world, "");
+    let reads = |world: &World, in_place: bool, why: &str| {
+        world.scan(&[]).is(0, "pass", "no_secrets");
+        let calls = calls(&notes);
+        assert_eq!(calls.len(), 1, "{why}: {calls:?}");
+        assert_eq!(calls[0].contains(IN_PLACE), in_place, "{why}: {calls:?}");
+    };
+    reads(&world, true, "a plain repository");
+    world.git(&["config", "remote.origin.url", "https://host.example/x"]);
+    reads(&world, true, "a remote");
+    world.git(&["config", "diff.noprefix", "true"]);
+    reads(&world, false, "a setting of the log");
+    world.git(&["config", "--unset", "diff.noprefix"]);
+    let more = world.path("more").display().to_string();
+    std::fs::write(&more, "[color]\n\tui = always\n").unwrap();
+    world.git(&["config", "include.path", &more]);
+    reads(&world, false, "the same in an included file");
+    world.git(&["config", "--unset", "include.path"]);
+    world.write("staged.txt", "staged\n");
+    world.git(&["add", "staged.txt"]);
+    reads(&world, false, "something staged");
+    world.git(&["rm", "--quiet", "--cached", "staged.txt"]);
+    let attributes = world.repo().join(".git/info/attributes");
+    std::fs::create_dir_all(attributes.parent().unwrap()).unwrap();
+    std::fs::write(&attributes, "* -diff\n").unwrap();
+    reads(&world, false, "attributes of the clone");
+    std::fs::remove_file(&attributes).unwrap();
+    world.git(&["replace", "HEAD", "HEAD~1"]);
+    reads(&world, false, "a replaced commit");
+    world.git(&["replace", "--delete", "HEAD"]);
+    reads(&world, true, "a plain repository again");
+}
+
+#[test]
+fn an_old_trufflehog_that_only_clones_is_called_again() {
+    let world = world();
+    let refuse = r#"case "$*" in *--trust-local*) echo "trufflehog: error: unknown long flag '--trust-local-git-config', try --help" >&2; exit 1 ;; esac"#;
+    let notes = noting(&world, refuse);
+    let run = world.scan(&[]);
+    run.is(0, "pass", "no_secrets");
+    assert_eq!(run.engine("trufflehog")["outcome"], "complete");
+    let calls = calls(&notes);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(!calls[1].contains("--trust-local"), "{calls:?}");
+}
+
 #[test]
 fn any_program_with_the_command_line_of_gitleaks_will_do() {
     let world = world();
