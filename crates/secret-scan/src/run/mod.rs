@@ -202,6 +202,7 @@ async fn repository(
         subject: subject(config, None),
         ..Facts::default()
     };
+    facts.not_covered.extend(config.range_note.clone());
     let repository = match repo::look(&config.path, &git, range.as_deref(), history).await {
         Ok(repository) => repository,
         // A plain folder has files, too.
