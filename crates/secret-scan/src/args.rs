@@ -19,6 +19,8 @@ Examples:
       every commit of this repository and its files
   secret-scan --range origin/main..HEAD --output sarif=secrets.sarif
       a pull request: each of its commits, also what a merge alone brings in
+  secret-scan --range event
+      in GitHub Actions: what the pull request or the push brings
   secret-scan --staged
       in a pre-commit hook
   secret-scan --report gitleaks.json trufflehog.json
@@ -230,7 +232,11 @@ pub struct RunArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What")]
 pub struct WhatArgs {
-    /// Only what HEAD has and BASE has not, by all parents
+    /// Only what HEAD has and BASE has not, by all parents; `event` is what this step's event brought
+    ///
+    /// `event` reads the file that GITHUB_EVENT_PATH names: of a pull request base..head, of a push
+    /// before..after. Where that cannot be known (a new branch, a forced push) more is scanned, and the
+    /// report says what.
     #[arg(long, value_name = "BASE..HEAD", conflicts_with_all = ["staged", "report"])]
     pub range: Option<String>,
     /// Only what is about to be committed

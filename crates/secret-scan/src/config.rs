@@ -11,6 +11,7 @@ use jiff::civil::Date;
 
 use crate::args::{EngineArgs, RunArgs, SettingArgs};
 use crate::engine::{Engine, Kind};
+use crate::event;
 use crate::judge::FailOn;
 use crate::value::Key;
 
@@ -19,6 +20,9 @@ pub const TOOL: &str = "secret-scan";
 
 /// The list of accepted secrets, where no other is named.
 pub const BASELINE: &str = "secret-baseline.toml";
+
+/// The range that stands for the event of a pipeline.
+const EVENT: &str = "event";
 
 /// A file with a key is not larger.
 const LARGEST_KEY: u64 = 4096;
@@ -62,6 +66,8 @@ pub struct Config {
     pub path: PathBuf,
     /// What to scan.
     pub what: What,
+    /// Where the range comes from, if it was not typed.
+    pub range_note: Option<String>,
     /// With what.
     pub engines: Vec<Engine>,
     /// Engines without which a verdict is given, too: written down, so somebody answers for it.
@@ -111,14 +117,21 @@ impl Config {
         today: Date,
     ) -> Result<Self, ConfigError> {
         let path = args.path.clone().unwrap_or_else(|| PathBuf::from("."));
-        let base = args.what.range.as_deref().map(base_of);
-        let setting = &args.setting;
-        let origin = Origin::of(setting.baseline_from.as_deref().or(base), variables);
         // The configuration that counts is that of the repository that is scanned.
         let home = cwd.join(&path);
+        let (typed, range_note) = match args.what.range.as_deref().map(str::trim) {
+            Some(EVENT) => {
+                let chosen = event::choose(variables, &home)?;
+                (chosen.range, Some(chosen.note))
+            }
+            _ => (args.what.range.clone(), None),
+        };
+        let base = typed.as_deref().map(base_of);
+        let setting = &args.setting;
+        let origin = Origin::of(setting.baseline_from.as_deref().or(base), variables);
         let (project, mut notes) = project(setting, &home, &origin)?;
         let mut set = Settings::new(TOOL, &project, variables)?;
-        let what = what(&mut set, args)?;
+        let what = what(&mut set, args, typed)?;
         let staged = what == What::Staged;
         let default = if staged {
             vec![Kind::Gitleaks]
@@ -173,6 +186,7 @@ impl Config {
         Ok(Self {
             path,
             what,
+            range_note,
             engines,
             allow_missing,
             verify: !no_verification && !staged,
@@ -246,7 +260,11 @@ fn project(
     Ok((Project::of_text(&path, loaded.text)?, notes))
 }
 
-fn what(set: &mut Settings<'_>, args: &RunArgs) -> Result<What, ConfigError> {
+fn what(
+    set: &mut Settings<'_>,
+    args: &RunArgs,
+    range: Option<String>,
+) -> Result<What, ConfigError> {
     let scope = set.list("scope", &args.what.scope, |text| match text.trim() {
         known @ ("history" | "tree") => Ok(known.to_owned()),
         other => Err(format!("`{other}` is no scope: there are history, tree")),
@@ -261,7 +279,6 @@ fn what(set: &mut Settings<'_>, args: &RunArgs) -> Result<What, ConfigError> {
     if args.what.staged {
         return Ok(What::Staged);
     }
-    let range = args.what.range.clone();
     if range
         .as_deref()
         .is_some_and(|range| range.trim().is_empty())
@@ -278,7 +295,7 @@ fn what(set: &mut Settings<'_>, args: &RunArgs) -> Result<What, ConfigError> {
     } else {
         (has("history"), has("tree"))
     };
-    if range.is_some() && !history {
+    if args.what.range.is_some() && !history {
         return Err(
             ConfigError::new("--range means commits, and --scope leaves them out")
                 .hint("leave out one of the two"),

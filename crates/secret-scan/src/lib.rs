@@ -1,6 +1,7 @@
 //! Did a secret get into the history or the tree?
 //!
-//! The way of the data, in reading order: [`args`] is what was typed, [`config`] what is meant.
+//! The way of the data, in reading order: [`args`] is what was typed, [`config`] what is meant
+//! ([`event`]: what a pipeline means).
 //! [`repo`] looks at the repository first and counts what there is to scan; [`engine`] runs Gitleaks,
 //! TruffleHog and others over it and proves that they did their work; [`formats`] reads what they (or the
 //! same engines elsewhere) reported. [`value`] gives every secret its fingerprint, [`incident`] makes
@@ -18,6 +19,7 @@ pub mod config;
 mod doctor;
 pub mod engine;
 mod entry;
+pub mod event;
 pub mod formats;
 pub mod incident;
 pub mod judge;

@@ -374,9 +374,63 @@ fn settings_of_a_user_do_not_blind_the_engines() {
         world.git(&["config", key, value]);
     }
     world.with_real();
+    let run = world.scan(&[]);
+    run.is(1, "fail", "secrets_found");
+    let finding = run.finding(&world.fingerprint(&token)).unwrap();
+    assert_eq!(
+        finding["sources"],
+        serde_json::json!(["gitleaks", "trufflehog"])
+    );
+}
+
+/// Why the files are scanned although the history was: each commit is looked at by itself, and what two of
+/// them make together stands in neither.
+#[test]
+#[ignore = "needs Gitleaks, run make tools"]
+fn what_two_commits_make_together_is_found_in_the_files() {
+    let mut world = World::new();
+    let key = private_key(70);
+    let lines: Vec<&str> = key.lines().collect();
+    let upper = lines[..7].join("\n");
+    world.commit("key.pem", format!("{upper}\n"));
+    world.commit("key.pem", format!("{key}\n"));
+    world.with_real();
+    world
+        .scan(&["--engine", "gitleaks", "--scope", "history"])
+        .is(0, "pass", "no_secrets");
     let run = world.scan(&["--engine", "gitleaks"]);
     run.is(1, "fail", "secrets_found");
-    assert!(run.finding(&world.fingerprint(&token)).is_some());
+    assert!(run.finding(&world.fingerprint(&key)).is_some());
+}
+
+#[test]
+#[ignore = "needs TruffleHog, run make tools"]
+fn in_place_and_in_a_clone_the_history_is_the_same() {
+    let mut world = World::new();
+    let planted = history(&mut world);
+    world.with_real();
+    let words = ["--engine", "trufflehog", "--scope", "history"];
+    let in_place = world.scan(&words);
+    // A setting that changes nothing, and that is not known to change nothing.
+    world.git(&["config", "diff.algorithm", "myers"]);
+    let cloned = world.scan(&words);
+    let found = |run: &Run| {
+        let mut names = Vec::new();
+        for one in &planted {
+            if run.finding(&world.fingerprint(&one.value)).is_some() {
+                names.push(one.name);
+            }
+        }
+        names
+    };
+    let (here, there) = (found(&in_place), found(&cloned));
+    assert!(
+        there.iter().all(|name| here.contains(name)),
+        "{here:?} {there:?}"
+    );
+    // In place no attribute of the files hides a text.
+    let hidden = "github token, in a file that is called binary";
+    assert!(here.contains(&hidden), "{here:?}");
 }
 
 #[test]

@@ -385,6 +385,156 @@ fn an_interrupt_ends_the_engines_and_says_so() {
     assert_eq!(std::fs::read_dir(world.path("tmp")).unwrap().count(), 0);
 }
 
+/// A scan of what an event brought.
+fn scan_event(world: &World, name: &str, event: &serde_json::Value) -> common::Run {
+    let path = world.path("event.json");
+    std::fs::write(&path, event.to_string()).unwrap();
+    let path = path.display().to_string();
+    let variables = [
+        ("GITHUB_EVENT_PATH", path.as_str()),
+        ("GITHUB_EVENT_NAME", name),
+    ];
+    let words = ["--range", "event", "--no-verification", "--output", "json"];
+    world.run_with(&words, "", &variables)
+}
+
+#[test]
+fn an_event_means_the_commits_that_it_brought_and_never_fewer() {
+    let mut world = world();
+    let main = world.git(&["rev-parse", "HEAD"]);
+    world.git(&["checkout", "--quiet", "-b", "change"]);
+    world.commit("three.txt", "three\n");
+    world.commit("four.txt", "four\n");
+    let head = world.commit("five.txt", "five\n");
+    let middle = world.git(&["rev-parse", "HEAD~1"]);
+    let zeros = "0".repeat(40);
+    let gone = "a".repeat(40);
+    let push = |before: &str| {
+        serde_json::json!({"before": before, "after": head,
+            "repository": {"default_branch": "main"}})
+    };
+    let change =
+        serde_json::json!({"pull_request": {"base": {"sha": main}, "head": {"sha": head}}});
+    for (name, event, base, commits) in [
+        ("pull_request", &change, &main, 3),
+        ("push", &push(&middle), &middle, 1),
+        ("push", &push(&zeros), &main, 3),
+        ("push", &push(&gone), &main, 3),
+    ] {
+        let run = scan_event(&world, name, event);
+        run.is(0, "pass", "no_secrets");
+        let range = &run.report["details"]["range"];
+        assert_eq!(range["base"], **base, "{name} {event}");
+        assert_eq!(range["head"], *head);
+        assert_eq!(range["origin"], "event");
+        assert_eq!(run.report["details"]["history"]["commits"], commits);
+        let said = run.report["not_covered"].to_string();
+        assert!(said.contains(&format!("{base}..{head}")), "{said}");
+    }
+    // Where the branch that it left is not known, everything is scanned, the files too.
+    let mut nameless = push(&zeros);
+    nameless["repository"]["default_branch"] = "nosuch".into();
+    let schedule = serde_json::json!({"schedule": "0 3 * * *"});
+    for (name, event) in [("push", &nameless), ("schedule", &schedule)] {
+        let run = scan_event(&world, name, event);
+        run.is(0, "pass", "no_secrets");
+        assert!(run.report["details"]["range"].is_null());
+        assert_eq!(run.report["details"]["history"]["commits"], 5);
+        assert_eq!(run.report["details"]["tree"]["files"], 5);
+        let said = run.report["not_covered"].to_string();
+        assert!(said.contains("everything was scanned"), "{said}");
+    }
+}
+
+#[test]
+fn an_event_that_cannot_be_followed_is_no_scan() {
+    let mut world = world();
+    let head = world.git(&["rev-parse", "HEAD"]);
+    let gone = "a".repeat(40);
+    // A commit that is not here cannot be scanned.
+    let event = serde_json::json!({"pull_request": {"base": {"sha": gone}, "head": {"sha": head}}});
+    scan_event(&world, "pull_request", &event).is(3, "inconclusive", "unknown_revision");
+    let event = serde_json::json!({"before": head, "after": gone});
+    scan_event(&world, "push", &event).is(3, "inconclusive", "unknown_revision");
+    let run = scan_event(&world, "pull_request", &serde_json::json!({}));
+    assert_eq!(run.code, 2, "{}", run.out);
+    assert!(run.err.contains("pull_request.base.sha"), "{}", run.err);
+    assert!(run.err.contains("--range BASE..HEAD"), "{}", run.err);
+    for path in ["", "/no/such/event.json"] {
+        let run = world.run_with(&["--range", "event"], "", &[("GITHUB_EVENT_PATH", path)]);
+        assert_eq!(run.code, 2, "{}{}", run.out, run.err);
+    }
+    let whole = ["--range", "event", "--scope", "tree"];
+    assert_eq!(world.run(&whole).code, 2, "a range means commits");
+}
+
+/// A TruffleHog that notes how it was called for the history.
+fn noting(world: &World, otherwise: &str) -> std::path::PathBuf {
+    let notes = world.path("calls");
+    let script = format!(
+        "case \"$*\" in *stdin*) ;; *) echo \"$*\" >> {} ;; esac\n{otherwise}\n{FINISHED}; exit 0",
+        notes.display()
+    );
+    world.engine("trufflehog", &script);
+    notes
+}
+
+fn calls(notes: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(notes).unwrap();
+    std::fs::remove_file(notes).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_repository_is_read_in_place_only_where_nothing_bends_what_git_shows() {
+    const IN_PLACE: &str = "--trust-local-git-config";
+    let mut world = world();
+    let notes = noting(&world, "");
+    let reads = |world: &World, in_place: bool, why: &str| {
+        world.scan(&[]).is(0, "pass", "no_secrets");
+        let calls = calls(&notes);
+        assert_eq!(calls.len(), 1, "{why}: {calls:?}");
+        assert_eq!(calls[0].contains(IN_PLACE), in_place, "{why}: {calls:?}");
+    };
+    reads(&world, true, "a plain repository");
+    world.git(&["config", "remote.origin.url", "https://host.example/x"]);
+    reads(&world, true, "a remote");
+    world.git(&["config", "diff.noprefix", "true"]);
+    reads(&world, false, "a setting of the log");
+    world.git(&["config", "--unset", "diff.noprefix"]);
+    let more = world.path("more").display().to_string();
+    std::fs::write(&more, "[color]\n\tui = always\n").unwrap();
+    world.git(&["config", "include.path", &more]);
+    reads(&world, false, "the same in an included file");
+    world.git(&["config", "--unset", "include.path"]);
+    world.write("staged.txt", "staged\n");
+    world.git(&["add", "staged.txt"]);
+    reads(&world, false, "something staged");
+    world.git(&["rm", "--quiet", "--cached", "staged.txt"]);
+    let attributes = world.repo().join(".git/info/attributes");
+    std::fs::create_dir_all(attributes.parent().unwrap()).unwrap();
+    std::fs::write(&attributes, "* -diff\n").unwrap();
+    reads(&world, false, "attributes of the clone");
+    std::fs::remove_file(&attributes).unwrap();
+    world.git(&["replace", "HEAD", "HEAD~1"]);
+    reads(&world, false, "a replaced commit");
+    world.git(&["replace", "--delete", "HEAD"]);
+    reads(&world, true, "a plain repository again");
+}
+
+#[test]
+fn an_old_trufflehog_that_only_clones_is_called_again() {
+    let world = world();
+    let refuse = r#"case "$*" in *--trust-local*) echo "trufflehog: error: unknown long flag '--trust-local-git-config', try --help" >&2; exit 1 ;; esac"#;
+    let notes = noting(&world, refuse);
+    let run = world.scan(&[]);
+    run.is(0, "pass", "no_secrets");
+    assert_eq!(run.engine("trufflehog")["outcome"], "complete");
+    let calls = calls(&notes);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(!calls[1].contains("--trust-local"), "{calls:?}");
+}
+
 #[test]
 fn any_program_with_the_command_line_of_gitleaks_will_do() {
     let world = world();

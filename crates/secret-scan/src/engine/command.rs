@@ -28,6 +28,8 @@ pub enum Job {
         selection: Selection,
         /// How merges are shown.
         merges: Merges,
+        /// Whether an engine that would clone may read the repository where it lies.
+        in_place: bool,
     },
     /// The files of a folder.
     Tree {
@@ -103,6 +105,10 @@ fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
+fn address(path: &Path) -> String {
+    utf8_percent_encode(&shown(path), ADDRESS).to_string()
+}
+
 fn gitleaks(job: &Job, setup: &Setup<'_>) -> Vec<String> {
     let verb = match job {
         Job::Commits { .. } | Job::Staged { .. } => "git",
@@ -141,15 +147,26 @@ fn gitleaks(job: &Job, setup: &Setup<'_>) -> Vec<String> {
 
 fn trufflehog(job: &Job, setup: &Setup<'_>) -> Vec<String> {
     let mut arguments = match job {
+        // From git's own folder, where no `.gitattributes` of the files can hide a text as binary.
+        Job::Commits {
+            git_dir,
+            in_place: true,
+            ..
+        } => owned(&[
+            "git",
+            &format!("file://{}", address(git_dir)),
+            "--bare",
+            "--trust-local-git-config",
+        ]),
         Job::Commits { source, .. } => {
-            let address = utf8_percent_encode(&shown(source), ADDRESS).to_string();
+            let address = address(source);
             let mut arguments = vec!["git".to_owned(), format!("file://{address}")];
             if !source.join(".git").exists() {
                 arguments.push("--bare".to_owned());
             }
             arguments
         }
-        Job::Staged { git_dir } => owned(&["git", &format!("file://{}", shown(git_dir))]),
+        Job::Staged { git_dir } => owned(&["git", &format!("file://{}", address(git_dir))]),
         Job::Tree { root } => owned(&["filesystem", &shown(root)]),
         Job::Text(_) => owned(&["stdin"]),
     };

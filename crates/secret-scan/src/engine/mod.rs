@@ -141,6 +141,8 @@ pub struct PassRun {
     pub took: Duration,
     /// Its arguments, for whoever wants to run it by hand.
     pub arguments: Vec<String>,
+    /// It does not know one of the arguments: an older version than we know.
+    pub is_too_old: bool,
     /// How it ended and how many rows it reported; absent where it never began.
     end: Option<(Ended, Result<usize, formats::NoReport>)>,
 }
@@ -167,6 +169,7 @@ impl PassRun {
             expected: Expected::default(),
             took: Duration::ZERO,
             arguments: Vec::new(),
+            is_too_old: false,
             end: None,
         }
     }
@@ -233,7 +236,8 @@ impl Engine {
                 };
             }
         };
-        let mut stated = log::read(&ran.stderr.text());
+        let said = ran.stderr.text();
+        let mut stated = log::read(&said);
         let reading = report_of(self.kind, &ran.stdout, setup.folder);
         let end = Some((
             ran.ended,
@@ -264,6 +268,7 @@ impl Engine {
             expected: Expected::default(),
             took: ran.took,
             arguments: shown,
+            is_too_old: ran.ended != Ended::Code(0) && said.contains("unknown long flag"),
             end,
         }
     }

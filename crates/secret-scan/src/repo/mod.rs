@@ -7,6 +7,7 @@
 mod count;
 mod git;
 mod lines;
+mod place;
 mod preflight;
 mod tree;
 
@@ -15,5 +16,6 @@ pub use count::{
 };
 pub use git::{Git, GitError};
 pub use lines::{Added, added_lines, show_path};
+pub use place::reads_the_same_in_place;
 pub use preflight::{Problem, Range, Repository, look};
 pub use tree::{FileCount, holds, work_tree_files};

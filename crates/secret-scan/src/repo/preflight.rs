@@ -80,21 +80,20 @@ pub async fn look(
         Ok(folder) => PathBuf::from(folder),
         Err(error) => return Err(unusable(path, &error)),
     };
-    let root = git.line(&["rev-parse", "--show-toplevel"]).await;
+    let inside = git.within(&git_dir);
+    let (root, version, head) = tokio::join!(
+        git.line(&["rev-parse", "--show-toplevel"]),
+        git.line(&["--version"]),
+        inside.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
+    );
     let root = root.ok().filter(|root| !root.is_empty()).map(PathBuf::from);
-    let version = git.line(&["--version"]).await.unwrap_or_default();
-    let git = git.within(&git_dir);
-    let head = git
-        .line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
-        .await
-        .ok();
     let mut repository = Repository {
         root,
         git_dir,
-        git,
-        head,
+        git: inside,
+        head: head.ok(),
         range: None,
-        version: version.replace("git version ", ""),
+        version: version.unwrap_or_default().replace("git version ", ""),
     };
     if let Some(typed) = range {
         repository.range = Some(ends(&repository, typed).await?);

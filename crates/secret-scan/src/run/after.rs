@@ -47,7 +47,12 @@ pub(super) fn cover(
     if let Some(range) = &scan.repository.range {
         facts.details.insert(
             "range".to_owned(),
-            json!({"base": range.base, "head": range.head, "fork": range.fork}),
+            json!({
+                "base": range.base,
+                "head": range.head,
+                "fork": range.fork,
+                "origin": scan.config.range_note.as_ref().map_or("typed", |_| "event"),
+            }),
         );
     }
     if let Some(files) = files {

@@ -38,6 +38,8 @@ struct Scan<'a> {
     repository: Repository,
     selection: Selection,
     merges: Merges,
+    /// Whether TruffleHog may read the repository where it lies.
+    in_place: bool,
 }
 
 /// Scans, or judges reports. `folder` is this run's own.
@@ -200,6 +202,7 @@ async fn repository(
         subject: subject(config, None),
         ..Facts::default()
     };
+    facts.not_covered.extend(config.range_note.clone());
     let repository = match repo::look(&config.path, &git, range.as_deref(), history).await {
         Ok(repository) => repository,
         // A plain folder has files, too.
@@ -237,10 +240,13 @@ async fn repository(
         Some(range) => Selection::Range(range),
         None => Selection::All,
     };
-    let merges = if history {
-        repo::merges_shown(&scan_git).await
+    let (merges, in_place) = if history {
+        tokio::join!(
+            repo::merges_shown(&scan_git),
+            repo::reads_the_same_in_place(&repository)
+        )
     } else {
-        Merges::Remerge
+        (Merges::Remerge, false)
     };
     let scan = Scan {
         setup: Setup {
@@ -256,6 +262,7 @@ async fn repository(
         repository,
         selection,
         merges,
+        in_place,
     };
     let files = match (&scan.repository.root, tree) {
         (Some(root), true) => Some(repo::work_tree_files(root)),
@@ -394,7 +401,7 @@ async fn engine_passes(
             return Some(text_pass(scan, engine, Pass::Range, false).await);
         }
         let repository = &scan.repository;
-        let job = Job::Commits {
+        let job = |in_place| Job::Commits {
             git_dir: repository.git_dir.clone(),
             source: repository
                 .root
@@ -402,9 +409,15 @@ async fn engine_passes(
                 .unwrap_or_else(|| repository.git_dir.clone()),
             selection: scan.selection.clone(),
             merges: scan.merges,
+            in_place,
         };
         let pass = if is_range { Pass::Range } else { Pass::History };
-        Some(engine.run(pass, &job, &scan.setup).await)
+        let run = engine.run(pass, &job(scan.in_place), &scan.setup).await;
+        if scan.in_place && run.is_too_old {
+            // It cannot read a repository where it lies.
+            return Some(engine.run(pass, &job(false), &scan.setup).await);
+        }
+        Some(run)
     };
     let tree = async {
         let root = scan.repository.root.as_ref()?;

@@ -129,7 +129,13 @@ impl World {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), stdin.as_bytes()).unwrap();
+        let fed = std::io::Write::write_all(&mut child.stdin.take().unwrap(), stdin.as_bytes());
+        // It need not read to the end what it refuses.
+        let refused = std::io::ErrorKind::BrokenPipe;
+        assert!(
+            fed.as_ref().is_ok() || fed.as_ref().is_err_and(|error| error.kind() == refused),
+            "{fed:?}"
+        );
         let run = of(child.wait_with_output().unwrap());
         let left: Vec<_> = std::fs::read_dir(self.path("tmp"))
             .unwrap()
