@@ -536,6 +536,20 @@ fn an_old_trufflehog_that_only_clones_is_called_again() {
 }
 
 #[test]
+fn a_git_that_breaks_off_below_trufflehog_is_tried_again_from_a_clone() {
+    const BROKEN: &str = r#"{"level":"info-2","ts":"x","logger":"trufflehog","msg":"Error waiting for git command to complete.","error":"context canceled"}"#;
+    let world = world();
+    let broken = format!(r#"case "$*" in *--trust-local*) echo '{BROKEN}' >&2 ;; esac"#);
+    let notes = noting(&world, &broken);
+    world.scan(&[]).is(0, "pass", "no_secrets");
+    assert_eq!(calls(&notes).len(), 2);
+    // Not a third time.
+    let notes = noting(&world, &format!("echo '{BROKEN}' >&2"));
+    world.scan(&[]).is(3, "inconclusive", "git_error");
+    assert_eq!(calls(&notes).len(), 2);
+}
+
+#[test]
 fn any_program_with_the_command_line_of_gitleaks_will_do() {
     let world = world();
     std::fs::rename(world.path("bin/gitleaks"), world.path("bin/betterleaks")).unwrap();

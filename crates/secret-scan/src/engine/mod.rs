@@ -141,8 +141,10 @@ pub struct PassRun {
     pub took: Duration,
     /// Its arguments, for whoever wants to run it by hand.
     pub arguments: Vec<String>,
-    /// It does not know one of the arguments: an older version than we know.
-    pub is_too_old: bool,
+    /// A repository that it read where it lies is to be read again, from a clone: it does not know how (an
+    /// older version), or git below it broke off. TruffleHog 3.97 says the latter, too, of a git that was
+    /// done, where it ends the scan before it has waited for it; nobody can tell the two apart.
+    pub wants_a_clone: bool,
     /// How it ended and how many rows it reported; absent where it never began.
     end: Option<(Ended, Result<usize, formats::NoReport>)>,
 }
@@ -169,7 +171,7 @@ impl PassRun {
             expected: Expected::default(),
             took: Duration::ZERO,
             arguments: Vec::new(),
-            is_too_old: false,
+            wants_a_clone: false,
             end: None,
         }
     }
@@ -246,6 +248,8 @@ impl Engine {
                 .map(|reading| reading.rows.len())
                 .map_err(|error| *error),
         ));
+        let wants_a_clone = !stated.git_errors.is_empty()
+            || (ran.ended != Ended::Code(0) && said.contains("unknown long flag"));
         let mut rows = Vec::new();
         if let Ok(reading) = reading {
             rows = reading.rows;
@@ -268,7 +272,7 @@ impl Engine {
             expected: Expected::default(),
             took: ran.took,
             arguments: shown,
-            is_too_old: ran.ended != Ended::Code(0) && said.contains("unknown long flag"),
+            wants_a_clone,
             end,
         }
     }

@@ -413,8 +413,7 @@ async fn engine_passes(
         };
         let pass = if is_range { Pass::Range } else { Pass::History };
         let run = engine.run(pass, &job(scan.in_place), &scan.setup).await;
-        if scan.in_place && run.is_too_old {
-            // It cannot read a repository where it lies.
+        if scan.in_place && run.wants_a_clone {
             return Some(engine.run(pass, &job(false), &scan.setup).await);
         }
         Some(run)
