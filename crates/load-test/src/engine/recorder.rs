@@ -489,6 +489,7 @@ fn never(at: Instant, kind: ErrorKind, message: &str) -> Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn recorder(began: Instant, warm_up: Duration) -> Recorder {
         Recorder::new(Frame {
@@ -595,6 +596,43 @@ mod tests {
                 ),
                 (2, 2 * round, round, 2 * round)
             );
+        }
+    }
+
+    proptest! {
+        /// The time line, the live table and an early end read the interval; the verdict reads the
+        /// cell. They speak of the same requests, to the 1% of an interval's histogram.
+        #[test]
+        fn an_interval_tells_the_same_times_as_the_cells(
+            times in prop::collection::vec((0_u32..33).prop_flat_map(|bits| 0..(1_u64 << bits)), 1..40),
+        ) {
+            let began = Instant::now();
+            let mut recorder = recorder(began, Duration::ZERO);
+            for time in &times {
+                let key = recorder.begin(open(began));
+                recorder.end(key, good(began, began + Duration::from_micros(*time)));
+            }
+            let mut interval = Interval {
+                start_seconds: 0.0,
+                seconds: 1.0,
+                requests: 0,
+                failures: 0,
+                users: 1,
+                response: interval_histogram(),
+            };
+            let mut endpoints = vec![Live::new("/")];
+            recorder.take_interval(&mut interval, &mut endpoints);
+            let merged = Recorder::merge(vec![recorder]);
+            let whole = &merged.cells[&(0, 0, 0)].stats.response;
+            let near = |a: f64, b: f64| (a - b).abs() <= 1.0 + 0.011 * a.max(b);
+            for seen in [&interval.response, &endpoints[0].response] {
+                prop_assert_eq!(seen.len(), times.len() as u64);
+                prop_assert!(near(seen.mean(), whole.mean()), "{} {}", seen.mean(), whole.mean());
+                for q in [0.0, 0.5, 0.95, 0.99, 1.0] {
+                    let (a, b) = (seen.value_at_quantile(q), whole.value_at_quantile(q));
+                    prop_assert!(near(a as f64, b as f64), "quantile {q}: {a} {b}");
+                }
+            }
         }
     }
 
