@@ -2,13 +2,14 @@
 //! wrote down, and so knows what it knows.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gs_common::cli::Talk;
 use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
+use gs_common::outside::{Outside, in_runtime, interrupted};
 use gs_common::redact::Redactor;
 use gs_common::report::{INTERRUPTED, Input, Report, SCHEMA, Subject};
 use gs_common::units;
@@ -17,11 +18,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::args::WatchArgs;
-use crate::entry::{Outside, in_runtime, interrupted};
 use crate::judge::reason;
 use crate::live::face::Face;
-use crate::live::moment_seconds;
 use crate::live::state::{Extras, State};
+use crate::live::{frame, moment_seconds};
 use crate::log::{Line, Reader};
 use crate::summary;
 
@@ -54,11 +54,10 @@ pub(crate) fn command(args: &WatchArgs, outside: &Outside<'_>) -> Result<Exit, C
         .map_err(|error| ConfigError::new(format!("--deadline: {error}")))?;
     let mut follower = Follower::open(&args.log)?;
     let mut talk = outside.talk(Redactor::new());
-    let live = std::io::stderr().is_terminal() && !outside.output.quiet && !outside.is_dumb();
     let mut face = if outside.output.quiet {
         Face::Quiet
-    } else if live {
-        Face::screen(outside.frame(), None)
+    } else if outside.has_screen() {
+        Face::screen(frame(outside), None)
     } else {
         Face::lines(outside.output.verbose > 0)
     };
@@ -71,11 +70,11 @@ pub(crate) fn command(args: &WatchArgs, outside: &Outside<'_>) -> Result<Exit, C
                 None => std::future::pending().await,
             }
         };
-        Ok(tokio::select! {
+        tokio::select! {
             ending = follower.follow(&mut face, &mut talk) => ending,
             () = interrupted() => Ending::Interrupted,
             () = late => Ending::Deadline,
-        })
+        }
     })?;
     face.clear(&mut talk);
     let report = report(&args.log, follower.state.as_ref(), &ending, started_at);

@@ -2,13 +2,13 @@
 
 use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
+use gs_common::outside::{Outside, in_runtime, interrupted};
 use gs_common::report::{Report, SCHEMA, Subject};
 use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 
 use crate::args::RunArgs;
 use crate::config::Config;
-use crate::entry::{Outside, in_runtime, interrupted};
 use crate::source::{self, Plan, Source as _};
 use crate::summary;
 
@@ -36,11 +36,11 @@ pub(crate) fn command(args: &RunArgs, outside: &Outside<'_>) -> Result<Exit, Con
                 None => std::future::pending().await,
             }
         };
-        Ok(tokio::select! {
+        tokio::select! {
             checks = source.doctor(&plan, Timestamp::now()) => Ok(checks),
             () = interrupted() => Err(crate::judge::reason::INTERRUPTED),
             () = late => Err(crate::judge::reason::DEADLINE),
-        })
+        }
     })?;
     let (checks, cut) = match checks {
         Ok(checks) => (checks, None),

@@ -19,6 +19,7 @@ pub mod file;
 pub mod finding;
 pub mod fingerprint;
 pub mod http;
+pub mod outside;
 pub mod process;
 pub mod purl;
 pub mod redact;

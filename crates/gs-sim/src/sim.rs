@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -12,6 +13,9 @@ use crate::metrics::Served;
 use crate::plan::{Fault, Plan, Pod};
 use crate::world::World;
 use crate::{control, server, tls};
+
+/// How long a count is waited for.
+const COUNTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running simulation on a thread of its own. Dropping it ends it, and every connection to it.
 #[derive(Debug)]
@@ -146,11 +150,24 @@ impl Sim {
     /// How often a route answered, with whatever status. `method` is `WS` for a WebSocket's handshake.
     #[must_use]
     pub fn count(&self, method: &str, endpoint: &str) -> u64 {
-        let all = self.served();
-        all.iter()
-            .filter(|served| served.method == method && served.endpoint == endpoint)
-            .map(|served| served.count)
-            .sum()
+        count(&self.served(), method, endpoint)
+    }
+
+    /// [`Self::served`], once it is at least so many answers; after ten seconds, whatever it is by then.
+    /// An answer is counted when all of it was sent: its client may have read it a moment before.
+    #[must_use]
+    pub fn served_once(&self, at_least: u64) -> Vec<Served> {
+        self.world.served_once(COUNTED_WITHIN, |all| {
+            all.iter().map(|served| served.count).sum::<u64>() >= at_least
+        })
+    }
+
+    /// [`Self::count`], once it is at least so much, as [`Self::served_once`] waits.
+    #[must_use]
+    pub fn count_once(&self, method: &str, endpoint: &str, at_least: u64) -> u64 {
+        let enough = |all: &[Served]| count(all, method, endpoint) >= at_least;
+        let all = self.world.served_once(COUNTED_WITHIN, enough);
+        count(&all, method, endpoint)
     }
 
     /// The state, to look at or to change.
@@ -163,6 +180,13 @@ impl Sim {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+fn count(all: &[Served], method: &str, endpoint: &str) -> u64 {
+    all.iter()
+        .filter(|served| served.method == method && served.endpoint == endpoint)
+        .map(|served| served.count)
+        .sum()
 }
 
 impl Drop for Sim {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ pub struct World {
     /// Spares healthy requests the look at the faults.
     may_stall: AtomicBool,
     metrics: Mutex<Metrics>,
+    /// Told after each answer that was counted.
+    counted: Condvar,
     total_served: AtomicU64,
 }
 
@@ -65,6 +67,7 @@ impl World {
             may_stall: AtomicBool::new(faults.may_stall()),
             faults: Mutex::new(faults),
             metrics: Mutex::default(),
+            counted: Condvar::new(),
             total_served: AtomicU64::new(0),
         }
     }
@@ -172,10 +175,12 @@ impl World {
     pub(crate) fn served(&self, method: &str, endpoint: &'static str, status: u16, took: Duration) {
         self.total_served.fetch_add(1, Ordering::Relaxed);
         lock(&self.metrics).served(method, endpoint, status, took);
+        self.counted.notify_all();
     }
 
     pub(crate) fn handshake(&self, endpoint: &'static str, status: u16) {
         lock(&self.metrics).handshake(endpoint, status);
+        self.counted.notify_all();
     }
 
     /// HTTP answers so far, whole or cut short; connections broken off before an answer are none.
@@ -188,6 +193,20 @@ impl World {
     #[must_use]
     pub fn served_list(&self) -> Vec<Served> {
         lock(&self.metrics).list()
+    }
+
+    /// The same as soon as it is enough, or the time is over.
+    pub(crate) fn served_once(
+        &self,
+        within: Duration,
+        mut enough: impl FnMut(&[Served]) -> bool,
+    ) -> Vec<Served> {
+        let metrics = lock(&self.metrics);
+        let waited = self
+            .counted
+            .wait_timeout_while(metrics, within, |metrics| !enough(&metrics.list()));
+        let (metrics, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        metrics.list()
     }
 
     /// The answers by route, whatever the method and status; WebSocket handshakes by channel.

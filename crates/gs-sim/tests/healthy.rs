@@ -313,7 +313,7 @@ fn metrics_add_up_with_what_was_served() {
     assert_eq!(duration(&format!("_bucket{route},le=\"+Inf\"}}")), 3.0);
     assert_eq!(duration(&format!("_count{route}}}")), 3.0);
     assert!(duration(&format!("_sum{route}}}")) >= 0.09, "{text}");
-    assert_eq!(sim.count("GET", "/api/v1/signals"), 5);
+    assert_eq!(sim.count_once("GET", "/api/v1/signals", 5), 5);
 }
 
 #[test]

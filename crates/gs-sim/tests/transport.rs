@@ -373,5 +373,5 @@ fn many_clients_at_once_are_served() {
             });
         }
     });
-    assert_eq!(sim.count("GET", "/api/v1/signals"), 320);
+    assert_eq!(sim.count_once("GET", "/api/v1/signals", 320), 320);
 }

@@ -88,7 +88,10 @@ fn the_channels_answer_as_promised() {
         );
     });
     assert_eq!(
-        (sim.count("WS", "/ws"), sim.count("WS", "/ws/signals")),
+        (
+            sim.count_once("WS", "/ws", 1),
+            sim.count_once("WS", "/ws/signals", 1)
+        ),
         (1, 1)
     );
     // A conversation is no request.
@@ -118,7 +121,7 @@ fn pings_and_closes_are_answered() {
 fn unknown_channels_are_refused() {
     let sim = healthy();
     assert_eq!(refusal(&sim, "/ws/v2/signals/SPY"), 403);
-    assert_eq!(sim.count("WS", "unmatched"), 1);
+    assert_eq!(sim.count_once("WS", "unmatched", 1), 1);
 }
 
 #[test]

@@ -74,9 +74,8 @@ fn users_of_the_built_in_personas_get_their_answers() {
     }
     assert!(details["slowest"][0]["trace_id"].as_str().unwrap().len() == 32);
     assert_eq!(run.report["series"].as_array().unwrap().len(), 6);
-    let served: u64 = sim.served().iter().map(|served| served.count).sum();
     assert_eq!(
-        served,
+        common::served(&sim, run.total("requests")),
         run.total("requests"),
         "what was counted is what was served"
     );
@@ -99,8 +98,7 @@ fn a_rate_is_kept_and_every_arrival_is_counted() {
         "rps>=190",
     ]);
     assert_eq!(run.total("requests"), 400, "{}", run.report["summary"]);
-    let served: u64 = sim.served().iter().map(|served| served.count).sum();
-    assert_eq!(served, 400);
+    assert_eq!(common::served(&sim, 400), 400);
     assert_eq!(run.report["details"]["model"]["kind"], "open");
     assert!(
         run.report["details"]["generator"]["connections_most"]
@@ -114,7 +112,7 @@ fn a_rate_is_kept_and_every_arrival_is_counted() {
 fn draws_repeat_with_the_seed() {
     let counts = |seed: &str| {
         let sim = sim(Vec::new());
-        run(&[
+        let run = run(&[
             &sim.url(),
             "--rate",
             "100",
@@ -126,7 +124,7 @@ fn draws_repeat_with_the_seed() {
             "mean<10s",
         ]);
         let mut served: Vec<_> = sim
-            .served()
+            .served_once(run.total("requests"))
             .into_iter()
             .map(|served| (served.method, served.endpoint, served.count))
             .collect();
@@ -267,9 +265,11 @@ fn a_check_sends_one_request_for_each_step() {
     let sim = sim(Vec::new());
     let run = run(&["check", &sim.url(), "--persona", "regular"]);
     assert_eq!((run.code, run.text("reason")), (0, "checks_passed"));
-    let served: u64 = sim.served().iter().map(|served| served.count).sum();
     assert_eq!(
-        (served, run.report["checks"].as_array().unwrap().len()),
+        (
+            common::served(&sim, 11),
+            run.report["checks"].as_array().unwrap().len()
+        ),
         (11, 11)
     );
 }
@@ -413,10 +413,8 @@ fn an_interrupt_leaves_a_whole_report() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        while sim.count("GET", "/api/v1/signals") < served + 5 {
-            assert!(began.elapsed() < Duration::from_secs(30), "no load came");
-            std::thread::yield_now();
-        }
+        let now = sim.count_once("GET", "/api/v1/signals", served + 5);
+        assert!(now >= served + 5, "no load came");
         let pid = child.id().to_string();
         let sent = Command::new("kill")
             .args([&format!("-{signal}"), &pid])

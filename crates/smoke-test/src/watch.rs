@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use gs_common::cli::Talk;
 use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
 use gs_common::http::{Answer, Incoming, Server};
+use gs_common::outside::{Outside, in_runtime, interrupted, told};
 use gs_common::redact::Redactor;
 use gs_common::render::{Format, Look, causes, render, visible};
 use gs_common::report::{INTERRUPTED, Report};
-use gs_common::sink::Sinks;
 use gs_common::units;
 use gs_common::verdict::Verdict;
 use http::StatusCode;
@@ -21,7 +20,6 @@ use tokio::time::Instant;
 
 use crate::args::WatchArgs;
 use crate::config::Config;
-use crate::entry::{Variables, finish, in_runtime, interrupted, look};
 use crate::run::Session;
 
 /// What is remembered from run to run.
@@ -65,60 +63,35 @@ impl Memory {
 }
 
 /// The verb `watch`.
-pub fn command(
-    args: &WatchArgs,
-    variables: &Variables,
-    cwd: &Path,
-    talk: impl Fn(Redactor) -> Talk,
-) -> Exit {
-    let prepared = (|| {
-        let every = units::duration(&args.every)
-            .map_err(|error| ConfigError::new(format!("--every: {error}")))
-            .and_then(|every| {
-                if every.is_zero() {
-                    Err(ConfigError::new("--every: no time at all is too little"))
-                } else {
-                    Ok(every)
-                }
-            })?;
-        let metrics = args.metrics.as_deref().map(loopback).transpose()?;
-        let sinks = Sinks::parse(&args.run.output.output).map_err(ConfigError::new)?;
-        Ok::<_, ConfigError>((
-            every,
-            metrics,
-            sinks,
-            Config::resolve(&args.run, variables, cwd)?,
-        ))
-    })();
-    let (every, metrics, sinks, config) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            talk(Redactor::new()).config_error(&error);
-            return Exit::Usage;
-        }
-    };
+///
+/// # Errors
+/// An argument or the configuration is wrong.
+pub fn command(args: &WatchArgs, outside: &Outside<'_>) -> Result<Exit, ConfigError> {
+    let every = units::duration(&args.every)
+        .map_err(|error| ConfigError::new(format!("--every: {error}")))?;
+    if every.is_zero() {
+        return Err(ConfigError::new("--every: no time at all is too little"));
+    }
+    let metrics = args.metrics.as_deref().map(loopback).transpose()?;
+    let sinks = outside.sinks()?;
+    let config = Config::resolve(&args.run, outside.variables, outside.cwd)?;
     let redactor = config.redactor.clone();
-    let mut talk = talk(redactor.clone());
-    let output = &args.run.output;
-    let live = std::io::stdout().is_terminal() && sinks.stdout_is_for_people() && !output.quiet;
+    let mut talk = outside.talk(redactor.clone());
+    let live =
+        std::io::stdout().is_terminal() && sinks.stdout_is_for_people() && !outside.output.quiet;
     let screen = Screen {
         live,
-        look: look(output, variables, live),
+        look: outside.look(live),
         redactor: redactor.clone(),
         every,
         speaks: sinks.stdout_is_for_people(),
     };
-    let outcome = in_runtime(async {
+    let done = in_runtime(async {
         let session = Session::open(config, &mut talk)?;
         keep_looking(&session, args, metrics, &screen, &mut talk).await
-    });
-    match outcome {
-        Ok(report) => finish(report, &redactor, &sinks, output, variables, &mut talk),
-        Err(error) => {
-            talk.config_error(&error);
-            Exit::Usage
-        }
-    }
+    })?
+    .map(|report| outside.finish(report, &redactor, &sinks, &mut talk));
+    Ok(told(done, &mut talk))
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, ConfigError> {

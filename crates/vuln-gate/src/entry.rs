@@ -1,19 +1,16 @@
 //! The command line from outside: streams and exit codes. The only place that prints.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Read as _, Write};
+use std::io::Read as _;
 use std::path::Path;
 
-use gs_common::cli::{self, OutputArgs, Talk};
+use gs_common::cli::{self, Talk};
 use gs_common::config::{ConfigError, read_text};
 use gs_common::exit::Exit;
 use gs_common::file::write_atomic;
+use gs_common::outside::{self, Outside, Variables, print, say, told};
 use gs_common::redact::Redactor;
-use gs_common::render::Look;
-use gs_common::report::Report;
-use gs_common::sink::{Sinks, conclude};
 use gs_common::suppression::LARGEST;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -24,65 +21,39 @@ use crate::args::{Cli, ExplainArgs, RunArgs, ValidateArgs, Verb};
 use crate::config::Config;
 use crate::{accept, explain, import, init, judge, merge, run, summary, vex};
 
-type Variables = BTreeMap<String, String>;
-
 /// Runs a whole command line and says how to end.
 pub fn command_line(line: impl IntoIterator<Item = OsString>, variables: Variables) -> Exit {
-    let cli = match cli::parse::<Cli>(line) {
-        Ok(cli) => cli,
-        Err(early) => {
-            // A closed pipe has nobody left who could be told.
-            if early.to_stdout {
-                let text = early.shown(&variables, std::io::stdout().is_terminal());
-                let _ = std::io::stdout().lock().write_all(text.as_bytes());
-            } else {
-                let text = early.shown(&variables, std::io::stderr().is_terminal());
-                let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            }
-            return early.exit;
-        }
-    };
-    let output = match &cli.verb {
-        Some(Verb::Explain(args)) => &args.run.output,
-        _ => &cli.run.output,
-    };
-    let color = output
-        .color
-        .wanted(&variables, std::io::stderr().is_terminal());
-    let mut talk = Talk::new(std::io::stderr(), Redactor::new(), color, output);
-    match dispatch(&cli, &variables, &mut talk) {
-        Ok(exit) => exit,
-        Err(error) => {
-            talk.config_error(&error);
-            Exit::Usage
-        }
-    }
+    outside::command_line(line, &variables, |cli: &Cli| {
+        let output = match &cli.verb {
+            Some(Verb::Explain(args)) => &args.run.output,
+            _ => &cli.run.output,
+        };
+        let cwd = std::env::current_dir().unwrap_or_default();
+        let outside = Outside {
+            variables: &variables,
+            cwd: &cwd,
+            output,
+        };
+        let mut talk = outside.talk(Redactor::new());
+        told(dispatch(cli, &outside, &mut talk), &mut talk)
+    })
 }
 
-fn dispatch(cli: &Cli, variables: &Variables, talk: &mut Talk) -> Result<Exit, ConfigError> {
-    let cwd = std::env::current_dir().unwrap_or_default();
+fn dispatch(cli: &Cli, outside: &Outside<'_>, talk: &mut Talk) -> Result<Exit, ConfigError> {
     match &cli.verb {
-        None => gate(&cli.run, variables, &cwd, talk),
-        Some(Verb::Explain(args)) => explained(args, variables, &cwd, talk),
+        None => gate(&cli.run, outside, talk),
+        Some(Verb::Explain(args)) => explained(args, outside, talk),
         Some(Verb::Validate(args)) => validated(args),
         Some(Verb::Import(args)) => imported(&args.file, talk),
-        Some(Verb::Vex(args)) => stated(args, variables, &cwd, talk),
+        Some(Verb::Vex(args)) => stated(args, outside, talk),
         Some(Verb::Init { path, exceptions }) => write_start(path, *exceptions),
         Some(Verb::Config { policy, json }) => {
-            let config = Config::resolve(policy, variables, &cwd)?;
+            let config = Config::resolve(policy, outside.variables, outside.cwd)?;
             say(|out| cli::show_settings(&config.rows, *json, out))
         }
         Some(Verb::Completions { shell }) => say(|out| cli::completions::<Cli>(*shell, out)),
         Some(Verb::Man) => say(|out| cli::man::<Cli>(out)),
     }
-}
-
-/// Writes a text to stdout; a reader that has seen enough is no failure.
-fn say(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Exit, ConfigError> {
-    let mut text = Vec::new();
-    write(&mut text).map_err(|error| ConfigError::new(error.to_string()))?;
-    let _ = std::io::stdout().lock().write_all(&text);
-    Ok(Exit::Good)
 }
 
 fn files(args: &RunArgs) -> Result<&[String], ConfigError> {
@@ -101,18 +72,14 @@ fn warned(config: Config, talk: &mut Talk) -> Config {
     config
 }
 
-fn gate(
-    args: &RunArgs,
-    variables: &Variables,
-    cwd: &Path,
-    talk: &mut Talk,
-) -> Result<Exit, ConfigError> {
-    let sinks = Sinks::parse(&args.output.output).map_err(|error| {
-        ConfigError::new(error).hint("write --output FORMAT or --output FORMAT=PATH")
-    })?;
-    let config = warned(Config::resolve(&args.policy, variables, cwd)?, talk);
+fn gate(args: &RunArgs, outside: &Outside<'_>, talk: &mut Talk) -> Result<Exit, ConfigError> {
+    let sinks = outside.sinks()?;
+    let config = warned(
+        Config::resolve(&args.policy, outside.variables, outside.cwd)?,
+        talk,
+    );
     let started_at = Timestamp::now();
-    let sources = config.accept.load(variables, today(started_at))?;
+    let sources = config.accept.load(outside.variables, today(started_at))?;
     let inputs = run::read(files(args)?);
     let base = run::read(&config.base);
     let judged = run::judge(&config, inputs, base, started_at);
@@ -121,18 +88,20 @@ fn gate(
     let report = summary::report(&config, &judged, findings, &accepted, started_at);
     // The rows have been put into the report; a large one needs their room.
     drop(judged);
-    Ok(finish(report, &sinks, &args.output, variables, talk))
+    Ok(outside.finish(report, &Redactor::new(), &sinks, talk))
 }
 
 fn explained(
     args: &ExplainArgs,
-    variables: &Variables,
-    cwd: &Path,
+    outside: &Outside<'_>,
     talk: &mut Talk,
 ) -> Result<Exit, ConfigError> {
-    let config = warned(Config::resolve(&args.run.policy, variables, cwd)?, talk);
+    let config = warned(
+        Config::resolve(&args.run.policy, outside.variables, outside.cwd)?,
+        talk,
+    );
     let now = Timestamp::now();
-    let sources = config.accept.load(variables, today(now))?;
+    let sources = config.accept.load(outside.variables, today(now))?;
     let inputs = run::read(files(&args.run)?);
     let base = run::read(&config.base);
     let judged = run::judge(&config, inputs, base, now);
@@ -141,7 +110,7 @@ fn explained(
         talk.note(&told);
     }
     let (text, found) = explain::text(&judged, &findings, &args.id);
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    print(text.as_bytes());
     Ok(if found { Exit::Good } else { Exit::NoVerdict })
 }
 
@@ -175,19 +144,17 @@ fn imported(file: &str, talk: &mut Talk) -> Result<Exit, ConfigError> {
 }
 
 /// Prints an OpenVEX document of the exceptions that hold.
-fn stated(
-    args: &VexArgs,
-    variables: &Variables,
-    cwd: &Path,
-    talk: &mut Talk,
-) -> Result<Exit, ConfigError> {
-    let config = warned(Config::resolve(&args.run.policy, variables, cwd)?, talk);
+fn stated(args: &VexArgs, outside: &Outside<'_>, talk: &mut Talk) -> Result<Exit, ConfigError> {
+    let config = warned(
+        Config::resolve(&args.run.policy, outside.variables, outside.cwd)?,
+        talk,
+    );
     if config.accept.exceptions.is_none() {
         return Err(ConfigError::new("no exceptions: what is to be stated?")
             .hint("name the file with --exceptions, or in `[vuln-gate]`"));
     }
     let now = Timestamp::now();
-    let sources = config.accept.load(variables, today(now))?;
+    let sources = config.accept.load(outside.variables, today(now))?;
     let judged = run::judge(&config, run::read(&args.run.files), Vec::new(), now);
     for input in judged
         .inputs
@@ -262,7 +229,7 @@ fn validated(args: &ValidateArgs) -> Result<Exit, ConfigError> {
             }
         }
     }
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    print(text.as_bytes());
     Ok(if good { Exit::Good } else { Exit::NoVerdict })
 }
 
@@ -286,35 +253,4 @@ fn write_start(path: &str, exceptions: bool) -> Result<Exit, ConfigError> {
     write_atomic(path, |out| out.write_all(text.as_bytes()))
         .map_err(|error| ConfigError::new(error.to_string()).hint(error.hint()))?;
     Ok(Exit::Good)
-}
-
-fn finish(
-    report: Report,
-    sinks: &Sinks,
-    output: &OutputArgs,
-    variables: &Variables,
-    talk: &mut Talk,
-) -> Exit {
-    let mut stdout = std::io::stdout().lock();
-    let width = variables
-        .get("COLUMNS")
-        .and_then(|columns| columns.parse().ok())
-        .unwrap_or(100);
-    let look = Look {
-        color: output.color.wanted(variables, stdout.is_terminal()),
-        width,
-        verbose: output.verbose,
-        quiet: output.quiet,
-    };
-    conclude(
-        report,
-        &Redactor::new(),
-        sinks,
-        output,
-        variables,
-        &look,
-        &mut stdout,
-        &mut std::io::stderr(),
-        talk,
-    )
 }

@@ -3,8 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    vuln_gate::command_line(std::env::args_os(), variables).into()
+    gs_common::outside::run(vuln_gate::command_line)
 }

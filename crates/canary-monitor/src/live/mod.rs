@@ -28,12 +28,12 @@ use std::sync::Arc;
 use gs_common::cli::Talk;
 use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
+use gs_common::outside::{Outside, in_runtime, interrupted, removed_on_crash};
 use gs_common::report::Report;
 use jiff::Timestamp;
 
 use crate::args::RunArgs;
 use crate::config::{Config, fingerprint};
-use crate::entry::{Outside, in_runtime, interrupted};
 use crate::log::{self, HookLine, Log, LogHeader, Recording};
 use crate::source::{self, Plan, Prepared, Source};
 use crate::summary;
@@ -62,6 +62,7 @@ pub(crate) fn command(args: &RunArgs, outside: &Outside<'_>) -> Result<Exit, Con
         .prefix("canary-monitor-")
         .tempdir()
         .map_err(|error| ConfigError::new(format!("cannot make a temporary folder: {error}")))?;
+    let _gone = removed_on_crash(folder.path());
     let person = Person::of(outside, start.was_held());
     let report = in_runtime(async {
         let events = |orders| Events::new(interrupted(), config.course.deadline, orders);
@@ -109,8 +110,8 @@ pub(crate) fn command(args: &RunArgs, outside: &Outside<'_>) -> Result<Exit, Con
             }
         };
         drop(terminal);
-        Ok(report)
-    })?;
+        Ok::<_, ConfigError>(report)
+    })??;
     Ok(outside.finish(report, &config.redactor, &sinks, &mut talk))
 }
 
@@ -384,7 +385,7 @@ struct Person {
 impl Person {
     fn of(outside: &Outside<'_>, held: bool) -> Self {
         let output = outside.output;
-        let live = std::io::stderr().is_terminal() && !output.quiet && !outside.is_dumb();
+        let live = outside.has_screen();
         let (terminal, orders) = if live {
             Terminal::take(Keys::of(held))
         } else {
@@ -395,7 +396,7 @@ impl Person {
         let face = if output.quiet {
             Face::Quiet
         } else if live {
-            Face::screen(outside.frame(), keys)
+            Face::screen(frame(outside), keys)
         } else {
             Face::lines(output.verbose > 0)
         };
@@ -414,23 +415,16 @@ impl Person {
     }
 }
 
-impl Outside<'_> {
-    /// A terminal that cannot move its cursor.
-    pub(crate) fn is_dumb(&self) -> bool {
-        self.variables.get("TERM").is_none_or(|term| term == "dumb")
-    }
-
-    /// How a screen on stderr looks.
-    pub(crate) fn frame(&self) -> Frame {
-        let width = console::Term::stderr()
-            .size_checked()
-            .map_or(80, |(_, columns)| usize::from(columns));
-        let color = self
-            .output
-            .color
-            .wanted(self.variables, std::io::stderr().is_terminal());
-        Frame { color, width }
-    }
+/// How a screen on stderr looks.
+pub(crate) fn frame(outside: &Outside<'_>) -> Frame {
+    let width = console::Term::stderr()
+        .size_checked()
+        .map_or(80, |(_, columns)| usize::from(columns));
+    let color = outside
+        .output
+        .color
+        .wanted(outside.variables, std::io::stderr().is_terminal());
+    Frame { color, width }
 }
 
 /// Seconds of a run at a moment of the wall clock.

@@ -3,15 +3,17 @@
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gs_common::outside::{OnCrash, on_crash};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc;
 
 use super::operator::{Keys, Order};
 
-/// A terminal that hands over its keys. Dropping it puts the terminal back.
+/// A terminal that hands over its keys. Dropping it puts the terminal back, and so does a crash.
 #[derive(Debug)]
 pub(super) struct Terminal {
     before: Termios,
+    _put_back: OnCrash,
     /// What was typed so far.
     pub(super) keys: Arc<Mutex<Keys>>,
 }
@@ -38,16 +40,25 @@ impl Terminal {
         let reading = std::thread::Builder::new()
             .name("keys".to_owned())
             .spawn(move || read(&shared, &orders));
-        let terminal = Self { before, keys };
+        let last = before.clone();
+        let terminal = Self {
+            before,
+            _put_back: on_crash(move || put_back(&last)),
+            keys,
+        };
         (reading.is_ok().then_some(terminal), received)
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+        put_back(&self.before);
     }
+}
+
+fn put_back(before: &Termios) {
+    // A terminal that is gone needs nothing.
+    let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
 }
 
 /// The state of the terminal, if it is ours: a process in the background would be stopped for asking.

@@ -4,7 +4,8 @@
 //! When the deadline passes, or somebody cancels, the whole group gets SIGTERM and, after
 //! [`Program::grace`], SIGKILL. Whatever is still left of the group when its leader has ended is killed,
 //! too: nothing that was started here outlives the call. (A program that makes a session of its own
-//! escapes that, as it escapes every supervisor.) Dropping the future kills the group at once.
+//! escapes that, as it escapes every supervisor.) Dropping the future kills the group at once, and so does
+//! the end of this process by a panic or a second signal.
 
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,14 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+#[cfg(unix)]
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep_until, timeout};
+
+#[cfg(unix)]
+use crate::outside::{OnCrash, on_crash};
 
 pub use words::{WordsError, words};
 
@@ -394,19 +400,26 @@ async fn capture(from: Option<impl AsyncRead + Unpin>, into: &mut Output, most: 
 /// The process group of a program. Dropping it kills what is left.
 struct Group {
     #[cfg(unix)]
-    leader: Option<rustix::process::Pid>,
+    leader: Option<Pid>,
+    #[cfg(unix)]
+    _killed: Option<OnCrash>,
 }
 
 impl Group {
+    #[cfg(unix)]
     fn of(child: &Child) -> Self {
-        #[cfg(not(unix))]
-        let _ = child;
+        let leader = child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         Self {
-            #[cfg(unix)]
-            leader: child
-                .id()
-                .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)),
+            leader,
+            _killed: leader.map(|leader| on_crash(move || signal_group(leader, Signal::KILL))),
         }
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &Child) -> Self {
+        Self {}
     }
 
     /// SIGTERM, time to tidy up, SIGKILL. `pipes` are read meanwhile, so that nobody waits for a reader.
@@ -441,23 +454,28 @@ impl Group {
 
     fn ask(&self) {
         #[cfg(unix)]
-        self.signal(rustix::process::Signal::TERM);
+        self.signal(Signal::TERM);
     }
 
     fn kill(&self) {
         #[cfg(unix)]
-        self.signal(rustix::process::Signal::KILL);
+        self.signal(Signal::KILL);
     }
 
-    /// The number of a group stays taken while it has a member, and numbers go round slowly: an empty
-    /// group cannot have become somebody else's in the moment since its leader ended.
     #[cfg(unix)]
-    fn signal(&self, signal: rustix::process::Signal) {
+    fn signal(&self, signal: Signal) {
         if let Some(leader) = self.leader {
-            // Nobody left is what is wanted.
-            let _ = rustix::process::kill_process_group(leader, signal);
+            signal_group(leader, signal);
         }
     }
+}
+
+/// The number of a group stays taken while it has a member, and numbers go round slowly: an empty
+/// group cannot have become somebody else's in the moment since its leader ended.
+#[cfg(unix)]
+fn signal_group(leader: Pid, signal: Signal) {
+    // Nobody left is what is wanted.
+    let _ = rustix::process::kill_process_group(leader, signal);
 }
 
 impl Drop for Group {

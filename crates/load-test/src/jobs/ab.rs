@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gs_common::cli::{OutputArgs, Talk};
 use gs_common::config::ConfigError;
+use gs_common::outside::interrupted;
 use gs_common::redact::Redactor;
 use gs_common::report::{INTERRUPTED, Report};
 use gs_common::units;
@@ -247,7 +248,7 @@ impl Plans {
 pub(super) fn stopper() -> watch::Receiver<bool> {
     let (say, hear) = watch::channel(false);
     tokio::spawn(async move {
-        entry::interrupted().await;
+        interrupted().await;
         let _ = say.send(true);
         // Kept, so that who asks later hears it too.
         say.closed().await;

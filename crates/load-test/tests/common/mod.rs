@@ -23,6 +23,12 @@ pub(crate) fn sim(faults: Vec<Fault>) -> Sim {
     .unwrap()
 }
 
+/// How much a service answered, once it is at least so much.
+pub(crate) fn served(sim: &Sim, at_least: u64) -> u64 {
+    let all = sim.served_once(at_least);
+    all.iter().map(|served| served.count).sum()
+}
+
 /// A service with a fault everywhere.
 pub(crate) fn broken(kind: Kind) -> Sim {
     sim(vec![Fault::new(kind)])

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use gs_common::config::ConfigError;
 use gs_common::http::{ClientConfig, Proxies, TlsOptions};
+use gs_common::outside::{OnCrash, removed_on_crash};
 use gs_common::secret::Secret;
 use tempfile::TempPath;
 use url::Url;
@@ -24,7 +25,7 @@ pub(super) struct Way {
     pub access: Access,
     pub namespace: String,
     pub context: String,
-    pub files: Vec<TempPath>,
+    pub files: Vec<Unpacked>,
 }
 
 pub(super) fn way(config: &KubernetesConfig, access: &Access) -> Result<Way, ConfigError> {
@@ -87,7 +88,7 @@ fn by_kubeconfig(
                 wrong(path, format!("its {what} {why}"))
                     .hint("compare it with what `kubectl config view --raw` shows")
             })?;
-            let place = kept.to_path_buf();
+            let place = kept.path.to_path_buf();
             files.push(kept);
             Ok(Some(place))
         }
@@ -243,8 +244,15 @@ fn checked(namespace: &str) -> Result<String, ConfigError> {
         .hint("it has lowercase letters, digits and hyphens"))
 }
 
+/// A file that goes with this, however that comes about: a key may be in it.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    path: TempPath,
+    _gone: OnCrash,
+}
+
 /// Base64 as a file that only we may read: TLS reads files.
-fn unpacked(data: &str) -> Result<TempPath, String> {
+fn unpacked(data: &str) -> Result<Unpacked, String> {
     let packed: String = data.split_whitespace().collect();
     let bytes = BASE64_STANDARD
         .decode(packed)
@@ -252,7 +260,11 @@ fn unpacked(data: &str) -> Result<TempPath, String> {
     let kept = tempfile::NamedTempFile::new().and_then(|mut file| {
         file.write_all(&bytes)?;
         file.flush()?;
-        Ok(file.into_temp_path())
+        let path = file.into_temp_path();
+        Ok(Unpacked {
+            _gone: removed_on_crash(&path),
+            path,
+        })
     });
     kept.map_err(|error| format!("cannot be unpacked: {error}"))
 }

@@ -45,7 +45,7 @@ pub(super) struct Cluster {
     hosts: BTreeMap<String, String>,
     pods: BTreeMap<String, Remembered>,
     /// Certificates and keys that came inside of a kubeconfig, for as long as they are needed.
-    _files: Vec<tempfile::TempPath>,
+    _files: Vec<connect::Unpacked>,
 }
 
 /// What is remembered of a pod.
