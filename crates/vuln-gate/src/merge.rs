@@ -59,7 +59,7 @@ impl Union {
 /// Joins the rows of all inputs, which are left without rows. The order is that of first mention.
 #[must_use]
 pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerability> {
-    let mut rows: Vec<(usize, Row)> = Vec::new();
+    let mut rows: Vec<(usize, Box<Row>)> = Vec::new();
     for (number, input) in inputs.iter_mut().enumerate() {
         rows.extend(
             std::mem::take(&mut input.rows)
@@ -106,7 +106,7 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
 type Name<'a> = (Class, &'a str, &'a str, Option<u32>);
 
 /// The group of each row, named by the number of its first row.
-fn groups(rows: &[(usize, Row)]) -> Vec<usize> {
+fn groups(rows: &[(usize, Box<Row>)]) -> Vec<usize> {
     let mut union = Union {
         parent: (0..rows.len()).collect(),
     };
@@ -174,7 +174,7 @@ fn conclude(vulnerability: &mut Vulnerability, from: SeverityFrom) {
         .map(|(_, row)| row.severity)
         .max()
         .unwrap_or_default();
-    let all = span(rows.iter().flat_map(|(_, row)| &row.ratings));
+    let all = span(rows.iter().flat_map(|(_, row)| row.ratings.iter()));
     let highest = all.map_or(said, |(_, high)| high.max(said));
     vulnerability.disagreement = all
         .filter(|(low, high)| low != high)

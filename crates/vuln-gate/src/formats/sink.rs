@@ -1,6 +1,7 @@
 //! Where a reader puts what it finds: rows with shared texts, and what the report says about itself.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
@@ -27,8 +28,9 @@ pub struct Sink {
     // A report has a million texts; a seed of its own for each run keeps who writes one from choosing what collides.
     texts: HashSet<Text, RandomState>,
     scores: HashMap<Text, Option<(u8, f32)>, RandomState>,
+    ratings: HashSet<Arc<Vec<Rating>>, RandomState>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Box<Row>>,
     /// What was left out.
     pub notes: Vec<Note>,
     dropped_notes: u64,
@@ -111,7 +113,7 @@ impl Sink {
     pub fn said(&mut self, row: &mut Row, source: &str, severity: Severity) {
         if severity != Severity::Unknown {
             let source = self.text(source);
-            row.ratings.push(Rating {
+            row.rate(Rating {
                 source,
                 severity,
                 score: None,
@@ -144,7 +146,7 @@ impl Sink {
             .map(|score| score as f32);
         let push = |row: &mut Row, cvss, score: f32, vector: Option<Text>| {
             if let Some(severity) = Severity::of_score(f64::from((score * 10.0).round() / 10.0)) {
-                row.ratings.push(Rating {
+                row.rate(Rating {
                     source: source.clone(),
                     severity,
                     score: Some(score),
@@ -190,8 +192,14 @@ impl Sink {
         row.aliases
             .retain(|alias| !alias.is_empty() && *alias != row.id);
         row.aliases.shrink_to_fit();
-        row.ratings.shrink_to_fit();
-        self.rows.push(row);
+        match self.ratings.get(&row.ratings) {
+            Some(known) => row.ratings = Arc::clone(known),
+            None => {
+                Arc::make_mut(&mut row.ratings).shrink_to_fit();
+                self.ratings.insert(Arc::clone(&row.ratings));
+            }
+        }
+        self.rows.push(Box::new(row));
     }
 
     /// Says that something was left out.

@@ -27,7 +27,7 @@ fn vulnerability(severity: Severity, change: impl FnOnce(&mut Row)) -> Vulnerabi
         disagreement: None,
         malicious: row.malicious(),
         known_exploited: row.known_exploited,
-        rows: vec![(0, row)],
+        rows: vec![(0, Box::new(row))],
     }
 }
 

@@ -7,7 +7,7 @@ fn input(rows: Vec<Row>) -> InputReport {
     let mut inputs = crate::formats::read("test", std::io::Cursor::new(b"[]".to_vec()), None);
     let mut input = inputs.remove(0);
     input.outcome = Outcome::Findings;
-    input.rows = rows;
+    input.rows = rows.into_iter().map(Box::new).collect();
     input
 }
 
@@ -88,7 +88,7 @@ fn the_highest_of_labels_and_vectors_counts_and_the_difference_is_shown() {
     let mut rated = row(Some("npm"), "a", &["GHSA-1"]);
     rated.severity = Severity::Medium;
     for severity in [Severity::Medium, Severity::High] {
-        rated.ratings.push(Rating {
+        rated.rate(Rating {
             source: "x".into(),
             severity,
             score: None,

@@ -23,7 +23,7 @@ fn vulnerability(
         known_exploited: false,
         rows: vec![(
             0,
-            Row {
+            Box::new(Row {
                 id: rule.into(),
                 package: Some(PackageRef {
                     ecosystem: Some(ecosystem.into()),
@@ -33,7 +33,7 @@ fn vulnerability(
                 }),
                 fixed: fixed.iter().map(|version| (*version).into()).collect(),
                 ..Row::default()
-            },
+            }),
         )],
     }
 }
