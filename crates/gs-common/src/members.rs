@@ -1,5 +1,5 @@
-//! The members that a tool adds to a finding. There are few of each, and of a large report's findings there are tens
-//! of thousands: so they are held in the least room, not as a tree of JSON.
+//! The members that a tool adds to a finding or an input. There are few of each, and of a large report's findings
+//! there are tens of thousands: so they are held in the least room, not as a tree of JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,6 +27,8 @@ pub enum Member {
     Flag(bool),
     /// A number.
     Number(Number),
+    /// A list of texts.
+    Texts(Vec<Text>),
     /// Any other value. Findings may share it.
     Other(Arc<Value>),
 }
@@ -40,6 +42,10 @@ impl Member {
             Self::Text(text) => Value::from(text.as_str()),
             Self::Flag(flag) => Value::Bool(*flag),
             Self::Number(number) => Value::Number(number.clone()),
+            Self::Texts(texts) => texts
+                .iter()
+                .map(|text| Value::from(text.as_str()))
+                .collect(),
             Self::Other(value) => Value::clone(value),
         }
     }
@@ -75,6 +81,7 @@ impl Serialize for Member {
             Self::Text(text) => to.serialize_str(text),
             Self::Flag(flag) => to.serialize_bool(*flag),
             Self::Number(number) => number.serialize(to),
+            Self::Texts(texts) => texts.serialize(to),
             Self::Other(value) => value.as_ref().serialize(to),
         }
     }
@@ -116,6 +123,12 @@ impl<N: Into<Cow<'static, str>>, M: Into<Member>> FromIterator<(N, M)> for Membe
             all.insert(name, member);
         }
         all
+    }
+}
+
+impl From<Map<String, Value>> for Members {
+    fn from(map: Map<String, Value>) -> Self {
+        map.into_iter().collect()
     }
 }
 

@@ -4,10 +4,8 @@
 //! two things to mend. What is in no package (a line of code, a setting) is the same where rule and place
 //! are.
 
-use std::collections::{HashMap, HashSet};
-
-use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
+use hashbrown::{HashMap, HashSet};
 
 use crate::model::{Class, Disagreement, Format, InputReport, Row, Text, Vulnerability};
 use crate::names::fame;
@@ -77,7 +75,7 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
     }
     let count = sizes.iter().filter(|size| **size > 0).count();
     let mut vulnerabilities: Vec<Vulnerability> = Vec::with_capacity(count);
-    let mut place: HashMap<usize, usize, RandomState> = HashMap::default();
+    let mut place: HashMap<usize, usize> = HashMap::default();
     for ((number, row), group) in rows.into_iter().zip(groups) {
         let at = *place.entry(group).or_insert_with(|| {
             vulnerabilities.push(Vulnerability {
@@ -110,7 +108,7 @@ fn groups(rows: &[(usize, Box<Row>)]) -> Vec<usize> {
     let mut union = Union {
         parent: (0..rows.len()).collect(),
     };
-    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>, RandomState> = HashMap::default();
+    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>> = HashMap::default();
     for (at, (_, row)) in rows.iter().enumerate() {
         let ecosystem = row
             .package
@@ -264,8 +262,8 @@ pub struct Counts {
 #[must_use]
 pub fn counts(input: &InputReport) -> Counts {
     let mut counts = Counts::default();
-    let mut unique: HashSet<_, RandomState> = HashSet::default();
-    let mut ids: HashSet<&Text, RandomState> = HashSet::default();
+    let mut unique: HashSet<_> = HashSet::default();
+    let mut ids: HashSet<&Text> = HashSet::default();
     for row in &input.rows {
         ids.extend(row.ids());
         if row.suppressed.is_some() {

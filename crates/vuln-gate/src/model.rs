@@ -319,7 +319,7 @@ pub struct Row {
     /// The direct dependencies that bring it in, where the report knows them.
     pub parents: Vec<Text>,
     /// The upgrade that the scanner proposes.
-    pub fix_by: Option<FixBy>,
+    pub fix_by: Option<Box<FixBy>>,
     /// Known to be exploited (CISA KEV), by the report.
     pub known_exploited: bool,
     /// Probability of exploitation within 30 days (EPSS), 0 to 1.
@@ -331,7 +331,7 @@ pub struct Row {
     /// The source withdrew the advisory.
     pub withdrawn: bool,
     /// The scanner itself suppresses the row; it is then not among the counted rows.
-    pub suppressed: Option<ScannerSuppression>,
+    pub suppressed: Option<Box<ScannerSuppression>>,
 }
 
 impl Row {

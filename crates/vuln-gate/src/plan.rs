@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gs_common::versions::{compare, is_major_bump, is_prerelease};
+use hashbrown::HashMap;
 use serde_json::{Value, json};
 
 use crate::model::{Class, FixBy, Vulnerability};
@@ -76,7 +77,8 @@ struct Group<'a> {
 #[must_use]
 pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
     let mut plan = Plan::default();
-    let mut groups: BTreeMap<(Option<&str>, &str), Group<'_>> = BTreeMap::new();
+    let mut groups: Vec<((Option<&str>, &str), Group<'_>)> = Vec::new();
+    let mut known: HashMap<(Option<&str>, &str), usize> = HashMap::default();
     let mut proposed: BTreeMap<(Option<String>, String, String), Step> = BTreeMap::new();
     for v in blocking {
         let package = v.package();
@@ -97,9 +99,14 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
             propose(&mut proposed, v, fix);
             continue;
         }
-        let group = groups
-            .entry((package.ecosystem.as_deref(), &*package.name))
-            .or_default();
+        let name = (package.ecosystem.as_deref(), &*package.name);
+        let at = *known.entry(name).or_insert_with(|| {
+            groups.push((name, Group::default()));
+            groups.len() - 1
+        });
+        let Some((_, group)) = groups.get_mut(at) else {
+            continue;
+        };
         group.found.push(v);
         // Old npm reports list all versions in use in one text.
         let versions = v.versions().into_iter();
@@ -134,6 +141,7 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
             .len()
             .cmp(&a.clears.len())
             .then_with(|| a.package.cmp(&b.package))
+            .then_with(|| a.ecosystem.cmp(&b.ecosystem))
     });
     plan.stuck
         .sort_by(|a, b| (&a.package, &a.rule).cmp(&(&b.package, &b.rule)));

@@ -70,7 +70,7 @@ impl Redactor {
         {
             self.string(path);
             self.string(format);
-            self.map(more);
+            self.members(more);
         }
         findings
             .iter_mut()
@@ -218,7 +218,7 @@ impl Redactor {
         }
     }
 
-    /// The tool's own members of a finding: each may be shared with other findings.
+    /// The tool's own members: their values may be shared.
     fn members(&self, members: &mut Members) {
         let mut whole = Map::from(std::mem::take(members));
         self.map(&mut whole);

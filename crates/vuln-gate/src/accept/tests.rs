@@ -119,10 +119,10 @@ fn every_row_has_to_be_accepted() {
 #[test]
 fn a_row_that_its_scanner_ignores_needs_no_exception_until_that_lapses() {
     let ignored = |last| Row {
-        suppressed: Some(ScannerSuppression {
+        suppressed: Some(Box::new(ScannerSuppression {
             expires: Some(last),
             ..ScannerSuppression::default()
-        }),
+        })),
         ..row("lodash", "3.10.1", "api")
     };
     let only_new = sources(&exception("package = 'lodash'\nversions = '>=4'"), "");

@@ -1,11 +1,10 @@
 //! Where a reader puts what it finds: rows with shared texts, and what the report says about itself.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
 use gs_common::versions::normal_name;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -25,10 +24,9 @@ const LONGEST_TITLE: usize = 200;
 /// What a reader has found so far.
 #[derive(Debug, Default)]
 pub struct Sink {
-    // A report has a million texts; a seed of its own for each run keeps who writes one from choosing what collides.
-    texts: HashSet<Text, RandomState>,
-    scores: HashMap<Text, Option<(u8, f32)>, RandomState>,
-    ratings: HashSet<Arc<Vec<Rating>>, RandomState>,
+    texts: HashSet<Text>,
+    scores: HashMap<Text, Option<(u8, f32)>>,
+    ratings: HashSet<Arc<Vec<Rating>>>,
     /// The rows.
     pub rows: Vec<Box<Row>>,
     /// What was left out.
@@ -52,12 +50,8 @@ pub struct Sink {
 impl Sink {
     /// The shared form of a text.
     pub fn text(&mut self, text: &str) -> Text {
-        if let Some(known) = self.texts.get(text) {
-            return known.clone();
-        }
-        let shared: Text = text.into();
-        self.texts.insert(shared.clone());
-        shared
+        let known = self.texts.get_or_insert_with(text, |text| text.into());
+        known.clone()
     }
 
     /// The same where there may be none.

@@ -390,11 +390,11 @@ fn result(
                 if modified.finding.vulnerability_id.get().is_some() {
                     of_row.push(modified.finding.pkg_id.get().map(str::to_owned));
                     let (mut row, label) = vulnerability(&modified.finding, sink, kind.as_deref());
-                    row.suppressed = Some(ScannerSuppression {
+                    row.suppressed = Some(Box::new(ScannerSuppression {
                         reason: sink.some(modified.statement.get().or(modified.status.get())),
                         expires: None,
                         place: sink.some(modified.source.get()),
-                    });
+                    }));
                     sink.row(row, label);
                 }
             })?,

@@ -79,10 +79,10 @@ fn a_suppression_of_the_scanner_holds_until_its_last_day() {
     let policy = Policy::default();
     let until = |day| {
         vulnerability(Severity::High, |row| {
-            row.suppressed = Some(ScannerSuppression {
+            row.suppressed = Some(Box::new(ScannerSuppression {
                 expires: Some(day),
                 ..ScannerSuppression::default()
-            });
+            }));
         })
     };
     check(&policy, &until(TODAY), Effect::Ignore, "scanner_suppressed");

@@ -250,7 +250,7 @@ pub(super) fn suppression<'a>(
 ) -> Option<&'a ScannerSuppression> {
     let decided = decision.rule == "scanner_suppressed";
     let mut rows = v.rows.iter().filter(|_| decided);
-    rows.find_map(|(_, row)| row.suppressed.as_ref())
+    rows.find_map(|(_, row)| row.suppressed.as_deref())
 }
 
 fn suppressed(v: &Vulnerability, decision: &Decision) -> Option<Suppressed> {
