@@ -1,8 +1,8 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
-use std::sync::Arc;
-
 use crate::model::{Outcome, PackageRef, Rating};
 
 fn input(rows: Vec<Row>) -> InputReport {
