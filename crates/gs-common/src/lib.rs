@@ -31,3 +31,4 @@ pub mod suppression;
 pub mod units;
 pub mod verdict;
 pub mod versions;
+pub mod way;

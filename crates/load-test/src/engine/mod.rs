@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 
 use gs_common::http::{Client, ClientConfig, Limits};
 use hdrhistogram::Histogram;
-use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
@@ -68,7 +67,7 @@ pub struct Plan {
     /// How to connect.
     pub client: ClientConfig,
     /// Headers of every request; their values may be secrets.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Vec<gs_common::way::SecretHeader>,
     /// Largest body that is read, in bytes.
     pub max_body: usize,
     /// What is slower is slow.
