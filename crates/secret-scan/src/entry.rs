@@ -176,14 +176,10 @@ fn examine(
         report
     })?;
     let redactor = Redactor::new();
-    Ok(finish(
-        report,
-        &redactor,
-        &sinks,
-        &args.output,
-        variables,
-        talk,
-    ))
+    // Whoever asks the doctor wants to see what is there, not only that all is well.
+    let mut output = args.output.clone();
+    output.verbose = output.verbose.max(2);
+    Ok(finish(report, &redactor, &sinks, &output, variables, talk))
 }
 
 /// A folder that only this user can look into.
