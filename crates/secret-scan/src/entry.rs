@@ -106,6 +106,13 @@ fn examine(args: &RunArgs, outside: &Outside<'_>, today: Date) -> Result<Exit, C
     })?;
     let redactor = Redactor::new();
     let mut talk = outside.talk(redactor.clone());
+    // Whoever asks the doctor wants to see what is there, not only that all is well.
+    let mut output = outside.output.clone();
+    output.verbose = output.verbose.max(2);
+    let outside = Outside {
+        output: &output,
+        ..*outside
+    };
     Ok(outside.finish(report, &redactor, &sinks, &mut talk))
 }
 

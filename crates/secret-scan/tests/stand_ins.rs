@@ -575,3 +575,108 @@ fn the_doctor_says_what_is_there_and_how_to_get_the_rest() {
         run.out
     );
 }
+
+/// The SHA-256 of an engine's file as the system's own program tells it.
+fn sha256sum(world: &World, name: &str) -> String {
+    let output = std::process::Command::new("sha256sum")
+        .arg(world.path("bin").join(name))
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout)[..64].to_owned()
+}
+
+fn pin(world: &World, name: &str, hash: &str) {
+    let text = format!(
+        "[secret-scan]\n{name}-sha256 = [\"{}\", \"{hash}\"]\n",
+        "0".repeat(64)
+    );
+    world.write("goldensignals.toml", text);
+}
+
+#[test]
+fn the_report_says_which_file_judged() {
+    let world = world();
+    let doctor = world.run(&["doctor", "--output", "json"]);
+    let run = world.scan(&[]);
+    for name in ["gitleaks", "trufflehog"] {
+        let path = world.path("bin").join(name).display().to_string();
+        for report in [&doctor, &run] {
+            assert_eq!(report.engine(name)["path"], path);
+            assert_eq!(report.engine(name)["sha256"], sha256sum(&world, name));
+        }
+    }
+    let staged_only = world.run(&["doctor"]);
+    let shown = staged_only.out + &staged_only.err;
+    assert!(shown.contains(&sha256sum(&world, "gitleaks")), "{shown}");
+    // Another file with the same behaviour is another file.
+    world.engine("trufflehog", &format!("{FINISHED}; exit 0 # swapped"));
+    let after = world.scan(&[]);
+    after.is(0, "pass", "no_secrets");
+    assert_ne!(
+        after.engine("trufflehog")["sha256"],
+        doctor.engine("trufflehog")["sha256"]
+    );
+}
+
+#[test]
+fn a_pinned_engine_that_was_swapped_is_never_run() {
+    let world = world();
+    world.engine(
+        "trufflehog",
+        &format!("case $1 in --version) echo 'trufflehog 3.97.0' >&2 ;; *) {FINISHED} ;; esac"),
+    );
+    pin(&world, "trufflehog", &sha256sum(&world, "trufflehog"));
+    world
+        .run(&["doctor", "--output", "json"])
+        .is(0, "pass", "healthy");
+    world.scan(&[]).is(0, "pass", "no_secrets");
+    let mark = world.path("was-run");
+    world.engine(
+        "trufflehog",
+        &format!("touch {}; {FINISHED}; exit 0", mark.display()),
+    );
+    let doctor = world.run(&["doctor", "--output", "json"]);
+    doctor.is(3, "inconclusive", "replaced");
+    let run = world.scan(&[]);
+    run.is(3, "inconclusive", "replaced");
+    assert_eq!(run.engine("trufflehog")["outcome"], "replaced");
+    assert_eq!(run.engine("gitleaks")["outcome"], "complete");
+    let hash = sha256sum(&world, "trufflehog");
+    assert!(run.report["summary"].to_string().contains(&hash));
+    assert!(!mark.exists(), "it was run");
+    // A pin that is none, and an engine that is not there.
+    pin(&world, "trufflehog", "abc");
+    assert_eq!(world.run(&["--no-verification"]).code, 2);
+    pin(&world, "trufflehog", &hash);
+    std::fs::remove_file(world.path("bin/trufflehog")).unwrap();
+    world.scan(&[]).is(3, "inconclusive", "missing");
+}
+
+#[test]
+fn an_engine_that_is_replaced_while_it_runs_is_no_verdict() {
+    let world = world();
+    let path = world.path("bin/trufflehog");
+    let swap = format!(
+        "cp {0} {0}.new; echo '# more' >> {0}.new; mv {0}.new {0}; {FINISHED}; exit 0",
+        path.display()
+    );
+    world.engine("trufflehog", &swap);
+    let run = world.scan(&[]);
+    run.is(3, "inconclusive", "replaced");
+    assert_eq!(run.engine("trufflehog")["outcome"], "replaced");
+    assert_eq!(run.engine("gitleaks")["outcome"], "complete");
+}
+
+#[test]
+fn what_lies_in_the_folder_is_no_engine() {
+    let world = world();
+    std::fs::rename(
+        world.path("bin/trufflehog"),
+        world.repo().join("trufflehog"),
+    )
+    .unwrap();
+    let path = format!(".::{}:/usr/bin:/bin", world.path("bin").display());
+    let words = ["--no-verification", "--output", "json"];
+    let run = world.run_with(&words, "", &[("PATH", &path)]);
+    run.is(3, "inconclusive", "missing");
+}

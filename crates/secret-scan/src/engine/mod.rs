@@ -1,9 +1,10 @@
 //! Engines: running Gitleaks, TruffleHog and Kingfisher, and proving that they did their work.
 //!
-//! An engine is run once for each [`Pass`]. [`command`] knows its command lines, [`proof`] compares what it
+//! An engine is run once for each [`Pass`]. [`binary`] says which file it is, [`command`] knows its command lines, [`proof`] compares what it
 //! says with what there was to scan, [`scrub`] takes everything out of its words that could be a secret.
 //! Every report comes on stdout, so that no secret is written to a file.
 
+pub mod binary;
 pub mod command;
 pub mod proof;
 pub mod scrub;
@@ -118,6 +119,10 @@ pub struct Engine {
     pub kind: Kind,
     /// Its program: a path, or a name to look for on the PATH.
     pub program: PathBuf,
+    /// The SHA-256 of the files that it may be; none is any.
+    pub pins: Vec<String>,
+    /// Why it is not run: it is not there, or its file is none of those.
+    pub refused: Option<(Outcome, String)>,
 }
 
 /// What came of a pass.
@@ -192,6 +197,14 @@ impl PassRun {
             self.message = message.map(|text| scrub::text(&text));
         }
     }
+
+    /// Whatever it did: the file that did it is not the one that was there at the beginning.
+    pub fn replaced(&mut self, message: String) {
+        if self.end.is_some() {
+            self.outcome = Outcome::Replaced;
+            self.message = Some(message);
+        }
+    }
 }
 
 /// The most of a report that is kept. A larger one is cut, and then is no report.
@@ -208,6 +221,12 @@ impl Engine {
     pub async fn run(&self, pass: Pass, job: &Job, setup: &Setup<'_>) -> PassRun {
         let (arguments, stdin) = command::of(self.kind, job, setup);
         let shown = command::shown_arguments(&arguments, setup);
+        if let Some((outcome, why)) = &self.refused {
+            return PassRun {
+                arguments: shown,
+                ..PassRun::broken(self.kind, pass, *outcome, why.clone())
+            };
+        }
         let program = setup.git.environment(Program::new(&self.program));
         let program = program
             .args(&arguments)
@@ -279,6 +298,9 @@ impl Engine {
 
     /// Asks the engine for its version; absent where it does not tell.
     pub async fn version(&self, setup: &Setup<'_>) -> Option<String> {
+        if self.refused.is_some() {
+            return None;
+        }
         let word = match self.kind {
             Kind::Gitleaks => "version",
             Kind::TruffleHog | Kind::Kingfisher => "--version",
@@ -348,8 +370,14 @@ pub fn find(program: &Path, path_variable: Option<&str>) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return program.is_file().then(|| program.to_owned());
     }
+    let mut name = program.as_os_str().to_owned();
+    if program.extension().is_none() {
+        name.push(std::env::consts::EXE_SUFFIX);
+    }
     std::env::split_paths(path_variable?)
-        .map(|folder| folder.join(program))
+        // What lies where this is started from is what is judged, not what judges.
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(&name))
         .find(|path| is_executable(path))
 }
 

@@ -18,6 +18,7 @@ use rules::rules;
 use work::{judge_history, unreadable};
 
 use crate::config::{Config, What};
+use crate::engine::binary::{self, Binary};
 use crate::engine::{Engine, Expected, Job, Kind, Pass, PassRun, Setup};
 use crate::formats::Row;
 use crate::incident;
@@ -50,14 +51,30 @@ pub(crate) async fn run(
     redactor: &Redactor,
     talk: &mut Talk,
 ) -> Facts {
+    let path_variable = variables.get("PATH").map(String::as_str);
     let mut facts = match config.what.clone() {
         What::Reports { files, max_age } => judge_reports(&files, max_age, config),
-        What::Staged => staged(config, variables, folder).await,
-        What::Repository {
-            range,
-            history,
-            tree,
-        } => repository(config, variables, folder, range, history, tree, talk).await,
+        what => {
+            let mut binaries = binary::look(&mut config.engines, path_variable).await;
+            let scan = async {
+                match what {
+                    What::Repository {
+                        range,
+                        history,
+                        tree,
+                    } => repository(config, variables, folder, range, history, tree, talk).await,
+                    _ => staged(config, variables, folder).await,
+                }
+            };
+            let (mut facts, ()) = tokio::join!(scan, binary::hash(&mut binaries));
+            for (pass, binary) in passes_of(&mut facts.passes, &binaries) {
+                if let Some(message) = binary.replaced() {
+                    pass.replaced(message);
+                }
+            }
+            facts.binaries = binaries;
+            facts
+        }
     };
     let rows: Vec<Row> = facts
         .passes
@@ -76,6 +93,16 @@ pub(crate) async fn run(
             .map(|value| value.expose()),
     );
     facts
+}
+
+fn passes_of<'a>(
+    passes: &'a mut [PassRun],
+    binaries: &'a [Binary],
+) -> impl Iterator<Item = (&'a mut PassRun, &'a Binary)> {
+    passes.iter_mut().filter_map(|pass| {
+        let binary = binaries.iter().find(|binary| binary.kind == pass.kind)?;
+        Some((pass, binary))
+    })
 }
 
 fn judge_reports(files: &[PathBuf], max_age: Option<Duration>, config: &Config) -> Facts {

@@ -19,6 +19,7 @@ use words::{all_in_tree, message, next, sentence};
 use crate::advice;
 use crate::config::{Config, TOOL};
 use crate::engine::PassRun;
+use crate::engine::binary::Binary;
 use crate::formats::Verification;
 use crate::incident::Incident;
 use crate::judge::{self, Decision, Found, Work};
@@ -39,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) passes: Vec<PassRun>,
     /// The version of each engine.
     pub(crate) versions: Vec<(crate::engine::Kind, Option<String>)>,
+    /// The file of each engine that is there.
+    pub(crate) binaries: Vec<Binary>,
     /// Reports that were written elsewhere.
     pub(crate) inputs: Vec<Input>,
     /// The code of what each of them is worth; absent where it counts.

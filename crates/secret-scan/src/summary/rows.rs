@@ -123,8 +123,11 @@ pub(super) fn engines(facts: &Facts) -> Vec<Value> {
             .or_else(|| passes.first());
         let message = passes.iter().find(|pass| pass.outcome == worst);
         let stated = passes.iter().find_map(|pass| pass.stated.version.clone());
+        let binary = facts.binaries.iter().find(|binary| binary.kind == *kind);
         engines.push(json!({
             "name": kind.as_str(),
+            "path": binary.map(|binary| binary.path.display().to_string()),
+            "sha256": binary.and_then(|binary| binary.sha256.as_ref().ok()),
             "version": version.clone().or(stated),
             "outcome": worst.as_str(),
             "message": message.and_then(|pass| pass.message.clone()),

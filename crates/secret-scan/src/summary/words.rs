@@ -182,6 +182,10 @@ pub(super) fn next(facts: &Facts, findings: &[Finding], config: &Config) -> Vec<
                 "give it more time than {}: --deadline",
                 gs_common::units::show_duration(config.deadline)
             ),
+            Outcome::Replaced => format!(
+                "see which program it is: `secret-scan doctor`; if it is the right one, write its SHA-256 as {}-sha256",
+                pass.kind.as_str()
+            ),
             Outcome::Complete => continue,
             _ => format!("see why by hand: {}", reproduce(pass)),
         };
