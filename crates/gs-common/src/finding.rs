@@ -67,16 +67,27 @@ impl Severity {
     /// that is none of theirs.
     #[must_use]
     pub fn of_label(label: &str) -> Option<Self> {
-        let label = label.trim().to_ascii_lowercase();
-        Some(match label.as_str() {
-            "critical" => Self::Critical,
-            "high" | "important" => Self::High,
-            "medium" | "moderate" => Self::Medium,
-            "low" => Self::Low,
-            "info" | "informational" | "information" | "negligible" | "none" => Self::Info,
-            "unknown" | "unspecified" | "" => Self::Unknown,
-            _ => return None,
-        })
+        const WORDS: [(&str, Severity); 14] = [
+            ("critical", Severity::Critical),
+            ("high", Severity::High),
+            ("important", Severity::High),
+            ("medium", Severity::Medium),
+            ("moderate", Severity::Medium),
+            ("low", Severity::Low),
+            ("info", Severity::Info),
+            ("informational", Severity::Info),
+            ("information", Severity::Info),
+            ("negligible", Severity::Info),
+            ("none", Severity::Info),
+            ("unknown", Severity::Unknown),
+            ("unspecified", Severity::Unknown),
+            ("", Severity::Unknown),
+        ];
+        let label = label.trim();
+        let known = WORDS
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(label))?;
+        Some(known.1)
     }
 
     /// The severity of a CVSS base score, by the rating scale that versions 3 and 4 define and that is

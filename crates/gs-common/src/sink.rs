@@ -247,12 +247,14 @@ fn stdout_face(
     actions: Option<&Actions>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    // Of its own, stdout writes at every line: a system call each for the half a million lines of a large report.
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
     // A body that holds `::set-output` must not be obeyed by the runner that reads this log.
     let token = (format == Format::Human && actions.is_some()).then(|| token("stop"));
     if let Some(token) = &token {
         writeln!(out, "::stop-commands::{token}")?;
     }
-    render(format, report, look, out)?;
+    render(format, report, look, &mut out)?;
     if let Some(token) = &token {
         writeln!(out, "::{token}::")?;
     }

@@ -4,8 +4,9 @@
 //! two things to mend. What is in no package (a line of code, a setting) is the same where rule and place
 //! are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
 
 use crate::model::{Class, Disagreement, Format, InputReport, Row, Text, Vulnerability};
@@ -67,8 +68,16 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
         );
     }
     let groups = groups(&rows);
-    let mut vulnerabilities: Vec<Vulnerability> = Vec::new();
-    let mut place: HashMap<usize, usize> = HashMap::new();
+    // A row is large, and most vulnerabilities have one: each gets the room that it needs.
+    let mut sizes = vec![0_usize; rows.len()];
+    for group in &groups {
+        if let Some(size) = sizes.get_mut(*group) {
+            *size += 1;
+        }
+    }
+    let count = sizes.iter().filter(|size| **size > 0).count();
+    let mut vulnerabilities: Vec<Vulnerability> = Vec::with_capacity(count);
+    let mut place: HashMap<usize, usize, RandomState> = HashMap::default();
     for ((number, row), group) in rows.into_iter().zip(groups) {
         let at = *place.entry(group).or_insert_with(|| {
             vulnerabilities.push(Vulnerability {
@@ -79,7 +88,7 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
                 disagreement: None,
                 malicious: false,
                 known_exploited: false,
-                rows: Vec::new(),
+                rows: Vec::with_capacity(sizes.get(group).copied().unwrap_or(1)),
             });
             vulnerabilities.len() - 1
         });
@@ -101,7 +110,7 @@ fn groups(rows: &[(usize, Row)]) -> Vec<usize> {
     let mut union = Union {
         parent: (0..rows.len()).collect(),
     };
-    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>> = HashMap::new();
+    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>, RandomState> = HashMap::default();
     for (at, (_, row)) in rows.iter().enumerate() {
         let ecosystem = row
             .package
@@ -221,11 +230,9 @@ pub struct Change {
 /// Compares what is with what was.
 #[must_use]
 pub fn compare(now: &[Vulnerability], base: Vec<Vulnerability>) -> Change {
-    let set = |list: &[Vulnerability]| -> std::collections::HashSet<_> {
-        list.iter().flat_map(identities).collect()
-    };
+    let set = |list: &[Vulnerability]| -> HashSet<_> { list.iter().flat_map(identities).collect() };
     let (old, new) = (set(&base), set(now));
-    let known = |vulnerability: &Vulnerability, set: &std::collections::HashSet<_>| {
+    let known = |vulnerability: &Vulnerability, set: &HashSet<_>| {
         identities(vulnerability)
             .iter()
             .any(|identity| set.contains(identity))
@@ -257,8 +264,8 @@ pub struct Counts {
 #[must_use]
 pub fn counts(input: &InputReport) -> Counts {
     let mut counts = Counts::default();
-    let mut unique = std::collections::HashSet::new();
-    let mut ids: std::collections::HashSet<&Text> = std::collections::HashSet::new();
+    let mut unique: HashSet<_, RandomState> = HashSet::default();
+    let mut ids: HashSet<&Text, RandomState> = HashSet::default();
     for row in &input.rows {
         ids.extend(row.ids());
         if row.suppressed.is_some() {

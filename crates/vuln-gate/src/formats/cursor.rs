@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::marker::PhantomData;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::source::Source;
@@ -46,6 +48,19 @@ pub enum ReadError {
 pub struct Cursor<'s> {
     source: &'s mut Source,
     depth: usize,
+}
+
+/// A type that may borrow from the text: `At<'a>` is what is read from a text that lives for `'a`.
+pub trait Lends {
+    /// The type itself.
+    type At<'a>: Deserialize<'a>;
+}
+
+/// A type that borrows nothing.
+struct Owns<T>(PhantomData<T>);
+
+impl<T: DeserializeOwned> Lends for Owns<T> {
+    type At<'a> = T;
 }
 
 /// What kind of value comes next.
@@ -245,6 +260,17 @@ impl<'s> Cursor<'s> {
         })
     }
 
+    /// The same for a type whose texts stay where they are: for rows of which a report has tens of thousands.
+    ///
+    /// # Errors
+    /// As [`Cursor::list`] and [`Cursor::value`].
+    pub fn each_lent<B: Lends>(
+        &mut self,
+        mut use_it: impl for<'a> FnMut(B::At<'a>),
+    ) -> Result<(), ReadError> {
+        self.list(|cursor| cursor.lend::<B, ()>(&mut use_it))
+    }
+
     fn key(&mut self) -> Result<String, ReadError> {
         if self.must("an object")? != b'"' {
             return self.shape("a key is wanted");
@@ -253,7 +279,7 @@ impl<'s> Cursor<'s> {
         if length > LONGEST_KEY {
             return self.shape("a key is longer than any report has");
         }
-        self.read(length)
+        self.read::<Owns<String>, String>(length, |key| key)
     }
 
     /// Reads the next value into a type; a member that the type does not name costs nothing but its
@@ -262,17 +288,38 @@ impl<'s> Cursor<'s> {
     /// # Errors
     /// The value is not of that shape, or the text ends.
     pub fn value<T: DeserializeOwned>(&mut self) -> Result<T, ReadError> {
-        self.must("a value")?;
-        let length = self.measure(true)?;
-        self.read(length)
+        self.lend::<Owns<T>, T>(|value| value)
     }
 
-    fn read<T: DeserializeOwned>(&mut self, length: usize) -> Result<T, ReadError> {
+    /// Reads the next value into a type that may borrow, and hands it to `use_it`.
+    fn lend<B: Lends, R>(
+        &mut self,
+        mut use_it: impl for<'a> FnMut(B::At<'a>) -> R,
+    ) -> Result<R, ReadError> {
+        self.must("a value")?;
+        let room = DEEPEST.saturating_sub(self.depth);
+        // Nearly every value is whole, in the window and shallow: then one look at its bytes is enough. Whatever
+        // is not is measured first, which also finds the words for what is wrong with it.
+        let there = at_once::<B::At<'_>>(self.source.window(), room);
+        if let Some((result, length)) = there.map(|(value, length)| (use_it(value), length)) {
+            self.source.advance(length);
+            return Ok(result);
+        }
+        let length = self.measure(true)?;
+        self.read::<B, R>(length, use_it)
+    }
+
+    fn read<B: Lends, R>(
+        &mut self,
+        length: usize,
+        use_it: impl for<'a> FnMut(B::At<'a>) -> R,
+    ) -> Result<R, ReadError> {
         let bytes = self.source.window().get(..length).unwrap_or_default();
-        match serde_json::from_slice(bytes) {
-            Ok(value) => {
+        let read = serde_json::from_slice::<B::At<'_>>(bytes).map(use_it);
+        match read {
+            Ok(result) => {
                 self.source.advance(length);
-                Ok(value)
+                Ok(result)
             }
             Err(error) => {
                 let text = error.to_string();
@@ -382,6 +429,28 @@ impl<'s> Cursor<'s> {
             }
         }
     }
+}
+
+/// The value at the start of a window and its length, where it surely ends there and surely has no more levels
+/// than there is room for.
+fn at_once<'a, T: Deserialize<'a>>(window: &'a [u8], room: usize) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_slice(window).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    let length = values.byte_offset();
+    let bytes = window.get(..length)?;
+    // A number at the very end of the window may go on behind it. What nobody asks for is read by serde_json to any
+    // depth; a value cannot be deeper than it has brackets.
+    (length < window.len() && brackets(bytes) <= room).then_some((value, length))
+}
+
+/// How many `[` and `{` there are, in texts too. Counted in bytes for so many as a byte can count, which the compiler
+/// turns into vector instructions.
+fn brackets(bytes: &[u8]) -> usize {
+    let opens = |byte: &u8| u8::from(byte & !0x20 == b'[');
+    bytes
+        .chunks(192)
+        .map(|some| usize::from(some.iter().map(opens).sum::<u8>()))
+        .sum()
 }
 
 /// The place of the first `"` or `\`. Looks at 32 bytes at a time, which the compiler turns into vector

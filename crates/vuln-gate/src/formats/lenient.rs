@@ -3,6 +3,7 @@
 //!
 //! What must not be taken lightly (the lists of rows themselves) is not read with these.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -90,6 +91,171 @@ impl<'de> Visitor<'de> for WordVisitor {
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(WordVisitor)
+    }
+}
+
+/// The same as a [`Word`], of texts that stay in the report where no escape is in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lent<'a>(Option<Cow<'a, str>>);
+
+impl Lent<'_> {
+    /// The text, trimmed; an empty one is none.
+    #[must_use]
+    pub fn get(&self) -> Option<&str> {
+        self.0
+            .as_deref()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    }
+}
+
+struct LentVisitor;
+
+impl<'de> Visitor<'de> for LentVisitor {
+    type Value = Lent<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        WordVisitor.expecting(f)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Lent<'de>, E> {
+        Ok(Lent(Some(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Lent<'de>, E> {
+        WordVisitor.visit_str(text).map(Word::into)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Lent<'de>, E> {
+        WordVisitor.visit_bool(value).map(Word::into)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Lent<'de>, E> {
+        WordVisitor.visit_i64(value).map(Word::into)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Lent<'de>, E> {
+        WordVisitor.visit_u64(value).map(Word::into)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Lent<'de>, E> {
+        WordVisitor.visit_f64(value).map(Word::into)
+    }
+
+    fn visit_unit<E>(self) -> Result<Lent<'de>, E> {
+        Ok(Lent(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Lent<'de>, A::Error> {
+        WordVisitor.visit_seq(list).map(Word::into)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lent<'de>, A::Error> {
+        WordVisitor.visit_map(map).map(Word::into)
+    }
+}
+
+impl From<Word> for Lent<'_> {
+    fn from(word: Word) -> Self {
+        Self(word.0.map(Cow::Owned))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Lent<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(LentVisitor)
+    }
+}
+
+/// A number, or a text that is one; anything else is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Number(pub Option<f64>);
+
+struct NumberVisitor;
+
+impl<'de> Visitor<'de> for NumberVisitor {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Number, E> {
+        let number = text.trim().parse().ok();
+        Ok(Number(number.filter(|number: &f64| number.is_finite())))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
+        Ok(Number(None))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
+        Ok(Number(Some(value as f64)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+        Ok(Number(Some(value as f64)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
+        Ok(Number(Some(value).filter(|number| number.is_finite())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Number, E> {
+        Ok(Number(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Number, A::Error> {
+        WordVisitor.visit_seq(list).map(|_| Number(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Number, A::Error> {
+        WordVisitor.visit_map(map).map(|_| Number(None))
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(NumberVisitor)
+    }
+}
+
+/// The members of an object in their order. A key that stands there twice is there twice: of two things that are
+/// said, none is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members<'a, T>(pub Vec<(Lent<'a>, T)>);
+
+impl<T> Default for Members<'_, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+struct MembersVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for MembersVisitor<T> {
+    type Value = Members<'de, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Members<'de, T>, E> {
+        Ok(Members(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de, T>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Members<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(MembersVisitor(PhantomData))
     }
 }
 
@@ -237,7 +403,24 @@ mod tests {
         ] {
             let read: Word = serde_json::from_str(text).unwrap();
             assert_eq!(read.get(), word, "{text}");
+            // What is lent says the same.
+            let lent: Lent<'_> = serde_json::from_str(text).unwrap();
+            assert_eq!(lent.get(), word, "{text}");
+            let number: Number = serde_json::from_str(text).unwrap();
+            assert_eq!(number.0, read.number(), "{text}");
         }
+    }
+
+    #[test]
+    fn members_are_kept_in_order_and_all_of_them() {
+        let text = r#"{"nvd": "2", "a\"b": 3, "nvd": 4.0}"#;
+        let read: Members<'_, Number> = serde_json::from_str(text).unwrap();
+        let seen: Vec<_> = read.0.iter().map(|(key, one)| (key.get(), one.0)).collect();
+        let wanted = [("nvd", 2.0), ("a\"b", 3.0), ("nvd", 4.0)];
+        assert_eq!(seen, wanted.map(|(key, one)| (Some(key), Some(one))));
+        let none: Members<'_, Number> = serde_json::from_str("null").unwrap();
+        assert!(none.0.is_empty());
+        assert!(serde_json::from_str::<Members<'_, Number>>("[1]").is_err());
     }
 
     #[test]

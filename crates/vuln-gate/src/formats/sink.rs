@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
 use gs_common::versions::normal_name;
 use jiff::Timestamp;
@@ -23,8 +24,9 @@ const LONGEST_TITLE: usize = 200;
 /// What a reader has found so far.
 #[derive(Debug, Default)]
 pub struct Sink {
-    texts: HashSet<Text>,
-    scores: HashMap<Text, Option<(u8, f32)>>,
+    // A report has a million texts; a seed of its own for each run keeps who writes one from choosing what collides.
+    texts: HashSet<Text, RandomState>,
+    scores: HashMap<Text, Option<(u8, f32)>, RandomState>,
     /// The rows.
     pub rows: Vec<Row>,
     /// What was left out.
@@ -101,6 +103,12 @@ impl Sink {
     /// Adds what a source says in a word. A word that is none of a severity is kept as `unknown`.
     pub fn label(&mut self, row: &mut Row, source: &str, label: Option<&str>) -> Option<Severity> {
         let severity = Severity::of_label(label?).unwrap_or(Severity::Unknown);
+        self.said(row, source, severity);
+        Some(severity)
+    }
+
+    /// Adds what a source says of the severity, where that is anything.
+    pub fn said(&mut self, row: &mut Row, source: &str, severity: Severity) {
         if severity != Severity::Unknown {
             let source = self.text(source);
             row.ratings.push(Rating {
@@ -111,7 +119,6 @@ impl Sink {
                 vector: None,
             });
         }
-        Some(severity)
     }
 
     /// Adds what a source says by CVSS: its own score, the score of its vector, or both where they
@@ -124,6 +131,9 @@ impl Sink {
         score: Option<f64>,
         vector: Option<&str>,
     ) {
+        if score.is_none() && vector.is_none() {
+            return;
+        }
         let source = self.text(source);
         let vector = self.some(vector);
         let computed = vector.as_ref().and_then(|vector| self.score_of(vector));

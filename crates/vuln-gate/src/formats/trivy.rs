@@ -4,64 +4,88 @@
 //! before 0.20. Absent `Results` are no clean result: Trivy leaves them out when it detected nothing that
 //! it could scan.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use gs_common::finding::Severity;
 use serde::Deserialize;
 
-use super::cursor::{Cursor, Kind, ReadError};
-use super::lenient::{Many, Maybe, Word};
+use super::cursor::{Cursor, Kind, Lends, ReadError};
+use super::lenient::{Lent, Many, Maybe, Members, Number, Word};
 use super::sink::{Sink, day, time};
 use crate::model::{Class, Gap, Row, ScannerSuppression, Scope, Status, Text};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Vulnerability {
-    #[serde(rename = "VulnerabilityID")]
-    vulnerability_id: Word,
+struct Vulnerability<'a> {
+    #[serde(rename = "VulnerabilityID", borrow)]
+    vulnerability_id: Lent<'a>,
     #[serde(rename = "VendorIDs")]
     vendor_ids: Many<Word>,
-    #[serde(rename = "PkgID")]
-    pkg_id: Word,
-    pkg_name: Word,
-    pkg_path: Word,
-    pkg_identifier: Maybe<Identifier>,
-    installed_version: Word,
-    fixed_version: Word,
-    status: Word,
-    severity_source: Word,
-    #[serde(rename = "PrimaryURL")]
-    primary_url: Word,
-    title: Word,
-    severity: Word,
-    vendor_severity: Option<BTreeMap<String, Word>>,
-    #[serde(rename = "CVSS")]
-    cvss: Option<BTreeMap<String, Cvss>>,
-    published_date: Word,
+    #[serde(rename = "PkgID", borrow)]
+    pkg_id: Lent<'a>,
+    #[serde(borrow)]
+    pkg_name: Lent<'a>,
+    #[serde(borrow)]
+    pkg_path: Lent<'a>,
+    #[serde(borrow)]
+    pkg_identifier: Maybe<Identifier<'a>>,
+    #[serde(borrow)]
+    installed_version: Lent<'a>,
+    #[serde(borrow)]
+    fixed_version: Lent<'a>,
+    #[serde(borrow)]
+    status: Lent<'a>,
+    #[serde(borrow)]
+    severity_source: Lent<'a>,
+    #[serde(rename = "PrimaryURL", borrow)]
+    primary_url: Lent<'a>,
+    #[serde(borrow)]
+    title: Lent<'a>,
+    #[serde(borrow)]
+    severity: Lent<'a>,
+    #[serde(borrow)]
+    vendor_severity: Members<'a, Number>,
+    #[serde(rename = "CVSS", borrow)]
+    cvss: Members<'a, Cvss<'a>>,
+    #[serde(borrow)]
+    published_date: Lent<'a>,
+}
+
+/// The rows of a large report are read where they stand.
+struct Found;
+
+impl Lends for Found {
+    type At<'a> = Vulnerability<'a>;
+}
+
+struct FoundAndModified;
+
+impl Lends for FoundAndModified {
+    type At<'a> = Modified<Vulnerability<'a>>;
 }
 
 #[derive(Clone, Default, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-struct Identifier {
-    #[serde(rename = "PURL")]
-    purl: Word,
+struct Identifier<'a> {
+    #[serde(rename = "PURL", borrow)]
+    purl: Lent<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Cvss {
-    #[serde(rename = "V2Vector")]
-    v2_vector: Word,
-    #[serde(rename = "V3Vector")]
-    v3_vector: Word,
-    #[serde(rename = "V40Vector")]
-    v40_vector: Word,
+struct Cvss<'a> {
+    #[serde(rename = "V2Vector", borrow)]
+    v2_vector: Lent<'a>,
+    #[serde(rename = "V3Vector", borrow)]
+    v3_vector: Lent<'a>,
+    #[serde(rename = "V40Vector", borrow)]
+    v40_vector: Lent<'a>,
     #[serde(rename = "V2Score")]
-    v2_score: Word,
+    v2_score: Number,
     #[serde(rename = "V3Score")]
-    v3_score: Word,
+    v3_score: Number,
     #[serde(rename = "V40Score")]
-    v40_score: Word,
+    v40_score: Number,
 }
 
 #[derive(Default, Deserialize)]
@@ -337,13 +361,13 @@ fn result(
                     packages.insert(id.to_owned(), Known { dev, direct });
                 }
             })?,
-            "Vulnerabilities" => cursor.each(|found: Vulnerability| {
+            "Vulnerabilities" => cursor.each_lent::<Found>(|found| {
                 if found.vulnerability_id.get().is_none() {
                     unnamed += 1;
                     return;
                 }
                 of_row.push(found.pkg_id.get().map(str::to_owned));
-                let (row, label) = vulnerability(found, sink, kind.as_deref());
+                let (row, label) = vulnerability(&found, sink, kind.as_deref());
                 sink.row(row, label);
             })?,
             "Misconfigurations" => cursor.each(|found: Misconfiguration| {
@@ -361,12 +385,11 @@ fn result(
                 of_row.push(None);
                 license(&found, sink);
             })?,
-            "ExperimentalModifiedFindings" => cursor.list(|cursor| {
+            "ExperimentalModifiedFindings" => cursor.each_lent::<FoundAndModified>(|modified| {
                 // Findings of other kinds do not have these members: the row then has no id.
-                let modified: Modified<Vulnerability> = cursor.value()?;
                 if modified.finding.vulnerability_id.get().is_some() {
                     of_row.push(modified.finding.pkg_id.get().map(str::to_owned));
-                    let (mut row, label) = vulnerability(modified.finding, sink, kind.as_deref());
+                    let (mut row, label) = vulnerability(&modified.finding, sink, kind.as_deref());
                     row.suppressed = Some(ScannerSuppression {
                         reason: sink.some(modified.statement.get().or(modified.status.get())),
                         expires: None,
@@ -374,7 +397,6 @@ fn result(
                     });
                     sink.row(row, label);
                 }
-                Ok::<_, ReadError>(())
             })?,
             _ => cursor.skip()?,
         }
@@ -451,7 +473,7 @@ fn direct_parents(
 }
 
 fn vulnerability(
-    found: Vulnerability,
+    found: &Vulnerability<'_>,
     sink: &mut Sink,
     kind: Option<&str>,
 ) -> (Row, Option<Severity>) {
@@ -481,7 +503,7 @@ fn vulnerability(
             .filter(|version| !version.is_empty())
             .map(|version| sink.text(version))
             .collect(),
-        status: status(&found),
+        status: status(found),
         path: sink.some(found.pkg_path.get()),
         published: day(found.published_date.get()),
         url: sink.some(found.primary_url.get()),
@@ -489,29 +511,30 @@ fn vulnerability(
     };
     let source = found.severity_source.get().unwrap_or("trivy");
     let label = sink.label(&mut row, source, found.severity.get());
-    for (source, number) in found.vendor_severity.iter().flatten() {
-        let word = match number.get() {
-            Some("1") => "low",
-            Some("2") => "medium",
-            Some("3") => "high",
-            Some("4") => "critical",
+    for (source, number) in &found.vendor_severity.0 {
+        let severity = match number.0 {
+            Some(1.0) => Severity::Low,
+            Some(2.0) => Severity::Medium,
+            Some(3.0) => Severity::High,
+            Some(4.0) => Severity::Critical,
             _ => continue,
         };
-        sink.label(&mut row, source, Some(word));
+        sink.said(&mut row, source.get().unwrap_or_default(), severity);
     }
-    for (source, cvss) in found.cvss.iter().flatten() {
+    for (source, cvss) in &found.cvss.0 {
+        let source = source.get().unwrap_or_default();
         for (version, score, vector) in [
-            (4, &cvss.v40_score, &cvss.v40_vector),
-            (3, &cvss.v3_score, &cvss.v3_vector),
-            (2, &cvss.v2_score, &cvss.v2_vector),
+            (4, cvss.v40_score, &cvss.v40_vector),
+            (3, cvss.v3_score, &cvss.v3_vector),
+            (2, cvss.v2_score, &cvss.v2_vector),
         ] {
-            sink.cvss(&mut row, source, version, score.number(), vector.get());
+            sink.cvss(&mut row, source, version, score.0, vector.get());
         }
     }
     (row, label)
 }
 
-fn status(found: &Vulnerability) -> Status {
+fn status(found: &Vulnerability<'_>) -> Status {
     match found.status.get() {
         Some("affected") => Status::Affected,
         Some("fixed") => Status::Fixed,
