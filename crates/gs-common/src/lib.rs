@@ -18,6 +18,7 @@ pub mod exit;
 pub mod file;
 pub mod finding;
 pub mod fingerprint;
+pub mod har;
 pub mod http;
 pub mod outside;
 pub mod process;

@@ -110,7 +110,7 @@ fn examine_engine(
     config: &Config,
 ) -> (Check, Option<String>) {
     let name = engine.kind.as_str();
-    let mut check = check(name, &format!("engine {name}"));
+    let mut check = Check::passed(name, format!("engine {name}"));
     check.observed = version.map(|version| Quantity::bare(version.to_owned()));
     check.expected = Some(wanted(engine.kind).to_owned());
     let Some(binary) = binary else {
@@ -166,7 +166,7 @@ fn wanted(kind: Kind) -> &'static str {
 }
 
 async fn examine_git(git: &Git) -> Check {
-    let mut check = check("git", "git");
+    let mut check = Check::passed("git", "git");
     check.expected = Some(format!("{}.{} or later", REMERGE_SINCE.0, REMERGE_SINCE.1));
     match git.line(&["--version"]).await {
         Ok(said) => {
@@ -194,8 +194,4 @@ async fn examine_git(git: &Git) -> Check {
         }
     }
     check
-}
-
-fn check(id: &str, title: &str) -> Check {
-    crate::summary::empty_check(id, title)
 }

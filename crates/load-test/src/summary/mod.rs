@@ -164,8 +164,6 @@ fn one_check(one: &Checked) -> Check {
         });
     }
     Check {
-        id: format!("{}/{}/{}", one.persona, one.task, one.endpoint),
-        title: format!("{}: {}", one.persona, one.task),
         target: Some(if one.request.is_empty() {
             one.endpoint.clone()
         } else {
@@ -179,16 +177,14 @@ fn one_check(one: &Checked) -> Check {
         reason: one.error.as_ref().map(|(kind, _)| kind.code().to_owned()),
         message: one.error.as_ref().map(|(_, message)| message.clone()),
         observed: one.status.map(|status| Quantity::of(status, "status")),
-        expected: None,
         attempts: Some(1),
         duration_ms: Some(millis(one.took)),
         evidence,
-        reproduce: None,
-        place: None,
         tags: vec![one.persona.clone()],
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(
+            format!("{}/{}/{}", one.persona, one.task, one.endpoint),
+            format!("{}: {}", one.persona, one.task),
+        )
     }
 }
 
@@ -204,8 +200,6 @@ fn check(run: &RunResult, judged: &Judged) -> Check {
         evidence.extend(proof(run, judged));
     }
     Check {
-        id: id.clone(),
-        title: id,
         target: Some(judged.subject.clone()),
         verdict: judged.verdict,
         reason: judged.reason.map(str::to_owned),
@@ -221,15 +215,8 @@ fn check(run: &RunResult, judged: &Judged) -> Check {
             }
         }),
         expected: Some(goal.limit_text()),
-        attempts: None,
-        duration_ms: None,
         evidence,
-        reproduce: None,
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(id.clone(), id)
     }
 }
 

@@ -12,7 +12,6 @@ use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-pub(crate) use rows::empty_check;
 use rows::{checks, engines};
 use words::{all_in_tree, message, next, sentence};
 
