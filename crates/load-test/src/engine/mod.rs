@@ -268,8 +268,11 @@ pub async fn run(
         Ok((descriptor_limit, saved))
     };
     let (descriptor_limit, saved) = tokio::select! {
-        begun = begin => begun?,
+        // Asked for first: reading the system's certificates takes a while, and a signal that came
+        // meanwhile would end the process without a report.
+        biased;
         () = &mut cancel => return Err(NoStart::Cancelled),
+        begun = begin => begun?,
         () = tokio::time::sleep(deadline.unwrap_or(FOREVER)) => return Err(NoStart::Deadline),
     };
     let length = schedule::length(&plan.stages);
