@@ -149,6 +149,7 @@ prometheus:
 # there is a Go toolchain.
 GITLEAKS_VERSION := $(shell sed -n 's|.*github.com/zricethezav/gitleaks/v8 v\([0-9.]*\).*|\1|p' tools/go/gitleaks/go.mod)
 TRUFFLEHOG_VERSION := $(shell sed -n 's|.*github.com/trufflesecurity/trufflehog/v3 v\([0-9.]*\).*|\1|p' tools/go/trufflehog/go.mod)
+K6_VERSION := $(shell sed -n 's|.*go.k6.io/k6 v\([0-9.]*\).*|\1|p' tools/go/k6/go.mod)
 
 .PHONY: engines
 engines:
@@ -166,6 +167,25 @@ $(TOOLS)/bin/gitleaks: tools/go/gitleaks/go.mod tools/go/gitleaks/go.sum
 $(TOOLS)/bin/trufflehog: tools/go/trufflehog/go.mod tools/go/trufflehog/go.sum
 	@echo 'building TruffleHog $(TRUFFLEHOG_VERSION): some minutes' >&2
 	cd tools/go/trufflehog && go build -o $@ -ldflags '-s -w -X github.com/trufflesecurity/trufflehog/v3/pkg/version.BuildVersion=$(TRUFFLEHOG_VERSION)' github.com/trufflesecurity/trufflehog/v3
+	touch $@
+
+# What load-test is measured beside; nothing else needs it, so `make bench` does not install it.
+.PHONY: peers
+peers: $(TOOLS)/locust/.done ## Install k6 and Locust, beside which make bench measures load-test
+	@if command -v go >/dev/null; then \
+	  $(MAKE) --no-print-directory $(TOOLS)/bin/k6; \
+	else \
+	  echo 'note: no Go toolchain here: k6 is not built and left out of make bench; install Go 1.26' >&2; \
+	fi
+
+$(TOOLS)/bin/k6: tools/go/k6/go.mod tools/go/k6/go.sum
+	@echo 'building k6 $(K6_VERSION): some minutes' >&2
+	cd tools/go/k6 && go build -o $@ -ldflags '-s -w' go.k6.io/k6
+	touch $@
+
+$(TOOLS)/locust/.done: tools/requirements-peers.txt
+	$(PYTHON) -m venv $(TOOLS)/locust
+	$(TOOLS)/locust/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements-peers.txt
 	touch $@
 
 $(VENV)/.done: tools/requirements.txt

@@ -234,6 +234,12 @@ pub struct ConnectionArgs {
     /// Offer HTTP/2 (over TLS)
     #[arg(long)]
     pub http2: bool,
+    /// Speak HTTP/2 over plain http without asking; over TLS the same as --http2
+    #[arg(long)]
+    pub http2_prior_knowledge: bool,
+    /// So many requests share a connection at the same time (HTTP/2 only); users share one too
+    #[arg(long, value_name = "N")]
+    pub streams: Option<String>,
     /// Ask for compressed answers (gzip, deflate), where a persona does not say otherwise
     #[arg(long)]
     pub compression: bool,

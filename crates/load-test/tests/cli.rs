@@ -8,10 +8,9 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{SIMPLE, personas, read, run, run_in, sim, tool};
+use common::{personas, run, run_in, sim, tool};
 
 #[track_caller]
 fn usage(arguments: &[&str], said: &str) {
@@ -385,51 +384,6 @@ fn the_deadline_ends_a_run_whole() {
         run.report["summary"]
     );
     assert!(run.took < Duration::from_secs(20));
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_leaves_a_whole_report() {
-    let sim = sim(Vec::new());
-    let folder = tempfile::tempdir().unwrap();
-    let path = personas(folder.path(), SIMPLE);
-    for signal in ["INT", "TERM"] {
-        let began = Instant::now();
-        let served = sim.count("GET", "/api/v1/signals");
-        let child = Command::new(env!("CARGO_BIN_EXE_load-test"))
-            .args([
-                &sim.url(),
-                "--users",
-                "2",
-                "--duration",
-                "5m",
-                "--personas",
-                &path,
-                "--output",
-                "json",
-            ])
-            .env_clear()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let now = sim.count_once("GET", "/api/v1/signals", served + 5);
-        assert!(now >= served + 5, "no load came");
-        let pid = child.id().to_string();
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &pid])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-        let output = child.wait_with_output().unwrap();
-        let run = read(&output, began.elapsed());
-        assert_eq!(
-            (run.code, run.text("reason")),
-            (130, "interrupted"),
-            "{signal}"
-        );
-        assert!(run.total("requests") >= 5);
-    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is meant: everything typed and configured, checked before the first packet.
 
+mod http2;
 mod load;
 mod target;
 
@@ -20,6 +21,7 @@ use crate::engine::Plan;
 use crate::goal::{Goal, Known, with_defaults};
 use crate::persona::{Personas, read};
 use crate::result::{Model, Stage};
+use http2::http2;
 use load::load;
 use target::{fits_target, host_name, is_here, may_get_load};
 
@@ -158,7 +160,7 @@ impl Config {
         for persona in &mut personas.personas {
             persona.compression.get_or_insert(compression);
         }
-        let http2 = set.switch("http2", args.connection.http2)?;
+        let http2 = http2(&mut set, &args.connection, url.as_ref(), keep_alive)?;
         let max_body = set.value(
             "max-body",
             args.connection.max_body.as_deref(),
@@ -197,7 +199,9 @@ impl Config {
             max_rate: Some(max_rate),
             threads: threads as usize,
             keep_alive,
-            http2,
+            http2: http2.offered,
+            prior_knowledge: http2.prior_knowledge,
+            streams: http2.streams,
             client: connection,
             headers,
             max_body: usize::try_from(max_body).unwrap_or(usize::MAX / 2),
