@@ -4,7 +4,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use crate::members::Members;
+use crate::text::Text;
 
 /// How bad a finding is. The order is that of harm: `Unknown` stands below all, and what it means for
 /// a gate is a policy of its own, never "harmless".
@@ -128,14 +130,14 @@ impl std::str::FromStr for Severity {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The rule that says so: an advisory id, the name of a secret's kind, a licence class.
-    pub rule: String,
+    pub rule: Text,
     /// The same for people.
-    pub title: String,
+    pub title: Text,
     /// How bad it is: the highest that any source gives.
     pub severity: Severity,
     /// Every id that names the same thing, aliases included, sorted.
     #[serde(default)]
-    pub ids: Vec<String>,
+    pub ids: Vec<Text>,
     /// The package that it is in.
     pub package: Option<Package>,
     /// The place that tells most.
@@ -145,22 +147,22 @@ pub struct Finding {
     pub places: Vec<Spot>,
     /// The scanners or engines that found it, sorted.
     #[serde(default)]
-    pub sources: Vec<String>,
+    pub sources: Vec<Text>,
     /// Its stable identity, independent of places and times.
-    pub fingerprint: String,
+    pub fingerprint: Text,
     /// Whether it counts against the verdict.
     pub blocking: bool,
     /// What accepts it.
-    pub suppressed: Option<Suppressed>,
+    pub suppressed: Option<Box<Suppressed>>,
     /// One sentence on what it means here, where the title does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
+    pub message: Option<Text>,
     /// What to do about it, most useful first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advice: Vec<String>,
     /// The tool's own members, named on its page.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub more: Members,
 }
 
 /// A package with its version.
@@ -170,13 +172,13 @@ pub struct Finding {
 pub struct Package {
     /// As in a package URL: `npm`, `pypi`, `cargo`, `deb`, `golang` and so on; absent where the report
     /// does not tell.
-    pub ecosystem: Option<String>,
+    pub ecosystem: Option<Text>,
     /// Its name, as the ecosystem normalises it.
-    pub name: String,
+    pub name: Text,
     /// The version that is in use.
-    pub version: Option<String>,
+    pub version: Option<Text>,
     /// The versions that mend it, as the sources write them.
-    pub fixed: Option<String>,
+    pub fixed: Option<Text>,
 }
 
 /// A place: a file, a line in it, a commit.
@@ -185,11 +187,11 @@ pub struct Package {
 )]
 pub struct Spot {
     /// The path, with `/` and without a leading one where it is relative.
-    pub path: String,
+    pub path: Text,
     /// Line, counted from 1.
     pub line: Option<u32>,
     /// The commit; absent is the work tree, or a report that knows of none.
-    pub commit: Option<String>,
+    pub commit: Option<Text>,
 }
 
 impl std::fmt::Display for Spot {

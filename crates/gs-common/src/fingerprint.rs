@@ -16,7 +16,6 @@
 //! each part, each preceded by its length in bytes as eight bytes, big-endian. So `("a", "bc")` and
 //! `("ab", "c")` differ.
 
-use std::fmt::Write as _;
 use std::io::Read;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -101,11 +100,17 @@ fn shown(form: &str, digest: &[u8]) -> String {
 /// Bytes as lowercase hexadecimal digits, two a byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let digit = |four: u8| {
+        char::from(if four < 10 {
+            b'0' + four
+        } else {
+            b'a' + four - 10
+        })
+    };
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// The SHA-256 (FIPS 180-4) of what was read, in hexadecimal: what a report says of its inputs.

@@ -4,7 +4,7 @@
 //! In reading order: [`verdict`] and [`exit`] say what a judgement is, [`finding`] what is wrong at a
 //! place, [`report`] is the one value that every tool's `run` returns, [`render`] turns it into its
 //! faces and [`sink`] puts those in their places. [`suppression`] accepts findings on record,
-//! [`fingerprint`] tells them apart, [`purl`] and [`versions`] name the packages that they are in.
+//! [`text`] and [`members`] hold what they say, [`fingerprint`] tells them apart, [`purl`] and [`versions`] name the packages that they are in.
 //! [`config`], [`cli`], [`units`], [`secret`] and [`redact`] are what a tool reads and must not print;
 //! [`mod@file`] writes whole files or none; [`process`] runs other programs; [`http`] and [`backoff`]
 //! are how it asks the network.
@@ -20,6 +20,7 @@ pub mod finding;
 pub mod fingerprint;
 pub mod har;
 pub mod http;
+pub mod members;
 pub mod outside;
 pub mod process;
 pub mod purl;
@@ -29,6 +30,7 @@ pub mod report;
 pub mod secret;
 pub mod sink;
 pub mod suppression;
+pub mod text;
 pub mod units;
 pub mod verdict;
 pub mod versions;

@@ -44,12 +44,16 @@ impl Purl {
                 .ok()
                 .map(std::borrow::Cow::into_owned)
         };
-        let name = name
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(decoded)
-            .collect::<Option<Vec<String>>>()?
-            .join("/");
+        let plain = !name.contains('%') && !name.contains("//");
+        let name = if plain {
+            name.to_owned()
+        } else {
+            name.split('/')
+                .filter(|part| !part.is_empty())
+                .map(decoded)
+                .collect::<Option<Vec<String>>>()?
+                .join("/")
+        };
         let version = match version {
             Some(version) if !version.is_empty() => Some(decoded(version)?),
             _ => None,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::finding::Finding;
+use crate::members::Members;
 use crate::verdict::Verdict;
 
 /// The schema name of this version of the report.
@@ -275,7 +276,7 @@ pub struct Input {
     pub age_seconds: Option<f64>,
     /// The tool's own members, named in the contract.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub more: Members,
 }
 
 /// Numbers over time.

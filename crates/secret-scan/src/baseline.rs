@@ -114,7 +114,7 @@ fn resolve(wanted: &str, report: Option<&Report>) -> Result<(String, Vec<String>
         .filter(|finding| goes_by(finding, wanted))
         .collect();
     match found.as_slice() {
-        [finding] => Ok((finding.fingerprint.clone(), about(finding))),
+        [finding] => Ok((finding.fingerprint.to_string(), about(finding))),
         [] if fingerprint::is_one(wanted) => Ok((wanted.to_owned(), Vec::new())),
         [] => Err(ConfigError::new(format!("`{wanted}` is no fingerprint"))
             .hint("copy it whole from the report, or give the report with --report")),
@@ -127,8 +127,8 @@ fn resolve(wanted: &str, report: Option<&Report>) -> Result<(String, Vec<String>
 
 /// What people want to know of an entry, without a value and without a line.
 fn about(finding: &Finding) -> Vec<String> {
-    let mut about = vec![finding.rule.clone()];
-    about.extend(finding.place.as_ref().map(|place| place.path.clone()));
+    let mut about = vec![finding.rule.to_string()];
+    about.extend(finding.place.as_ref().map(|place| place.path.to_string()));
     vec![about.join(", ")]
 }
 
@@ -242,7 +242,7 @@ pub(crate) fn prune(
             let seen: BTreeSet<String> = report
                 .findings
                 .iter()
-                .map(|finding| finding.fingerprint.clone())
+                .map(|finding| finding.fingerprint.to_string())
                 .collect();
             Some(seen)
         }
@@ -367,7 +367,7 @@ fn accepted_by(
             let incidents = crate::incident::join(&reading.rows, key);
             let about = |one: &crate::incident::Incident| {
                 let mut about = vec![one.rule.clone()];
-                about.extend(one.places.first().map(|place| place.path.clone()));
+                about.extend(one.places.first().map(|place| place.path.to_string()));
                 vec![about.join(", ")]
             };
             Ok(incidents
@@ -458,14 +458,15 @@ fn at_places(
                     && place
                         .commit
                         .as_ref()
-                        .is_none_or(|commit| spot.commit.as_ref() == Some(commit))
+                        .is_none_or(|commit| spot.commit.as_deref() == Some(commit.as_str()))
             });
-            let rules = finding.more.get("rules").and_then(Value::as_array);
+            let rules = finding.more.get("rules");
+            let rules = rules.as_ref().and_then(Value::as_array);
             let by_rule = place.rule.as_ref().is_none_or(|rule| {
                 rules.is_some_and(|rules| rules.iter().any(|one| one.as_str() == Some(rule)))
             });
             if at && by_rule {
-                accepted.insert(finding.fingerprint.clone(), about(finding));
+                accepted.insert(finding.fingerprint.to_string(), about(finding));
             }
         }
     }

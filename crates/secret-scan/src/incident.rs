@@ -225,9 +225,9 @@ fn incident(members: &[usize], rows: &[Row], readings: &[Readings]) -> Incident 
 
 fn spot(row: &Row) -> Spot {
     Spot {
-        path: row.path.clone(),
+        path: row.path.as_str().into(),
         line: row.line,
-        commit: row.commit.clone(),
+        commit: row.commit.as_deref().map(Into::into),
     }
 }
 

@@ -119,7 +119,7 @@ fn readable(judged: &mut Judged, reading: Reading, path: &Path) {
             more.insert(name.to_owned(), value.into());
         }
     }
-    judged.input.more = more;
+    judged.input.more = more.into();
     let shown = path.display();
     if let Some(error) = reading.stated.first_error() {
         judged.sentences.push(format!(

@@ -51,11 +51,10 @@ pub(crate) fn saved(path: &Path) -> Result<Report, ConfigError> {
 
 /// Whether a finding goes by this fingerprint, whole or its beginning.
 pub(crate) fn goes_by(finding: &Finding, wanted: &str) -> bool {
-    let readings = finding
-        .more
-        .get("fingerprints")
-        .and_then(|all| all.as_array());
+    let readings = finding.more.get("fingerprints");
     let readings = readings
+        .as_ref()
+        .and_then(|all| all.as_array())
         .into_iter()
         .flatten()
         .filter_map(|one| one.as_str());

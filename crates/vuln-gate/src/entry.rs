@@ -83,11 +83,8 @@ fn gate(args: &RunArgs, outside: &Outside<'_>, talk: &mut Talk) -> Result<Exit, 
     let inputs = run::read(files(args)?);
     let base = run::read(&config.base);
     let judged = run::judge(&config, inputs, base, started_at);
-    let mut findings = summary::findings(&judged);
-    let accepted = accept::apply(&sources, &judged.vulnerabilities, &mut findings);
-    let report = summary::report(&config, &judged, findings, &accepted, started_at);
-    // The rows have been put into the report; a large one needs their room.
-    drop(judged);
+    let accepted = accept::apply(&sources, &judged.vulnerabilities, summary::fingerprint);
+    let report = summary::report(&config, judged, &accepted, started_at);
     Ok(outside.finish(report, &Redactor::new(), &sinks, talk))
 }
 
@@ -105,10 +102,11 @@ fn explained(
     let inputs = run::read(files(&args.run)?);
     let base = run::read(&config.base);
     let judged = run::judge(&config, inputs, base, now);
-    let mut findings = summary::findings(&judged);
-    for told in accept::apply(&sources, &judged.vulnerabilities, &mut findings).told() {
+    let accepted = accept::apply(&sources, &judged.vulnerabilities, summary::fingerprint);
+    for told in accepted.told() {
         talk.note(&told);
     }
+    let findings = summary::findings(&judged, &accepted);
     let (text, found) = explain::text(&judged, &findings, &args.id);
     print(text.as_bytes());
     Ok(if found { Exit::Good } else { Exit::NoVerdict })
@@ -164,7 +162,7 @@ fn stated(args: &VexArgs, outside: &Outside<'_>, talk: &mut Talk) -> Result<Exit
         let why = input.why.as_deref().unwrap_or("not looked at");
         talk.warning(&format!("{}: {why}", judge::shown(input)));
     }
-    let findings = summary::findings(&judged);
+    let findings = summary::findings(&judged, &accept::Accepted::default());
     let stated = accept::stated(&sources, &judged.vulnerabilities, &findings);
     let about = vex::write::About {
         author: &args.author,

@@ -4,10 +4,8 @@
 //! two things to mend. What is in no package (a line of code, a setting) is the same where rule and place
 //! are.
 
-use std::collections::{HashMap, HashSet};
-
-use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
+use hashbrown::{HashMap, HashSet};
 
 use crate::model::{Class, Disagreement, Format, InputReport, Row, Text, Vulnerability};
 use crate::names::fame;
@@ -59,7 +57,7 @@ impl Union {
 /// Joins the rows of all inputs, which are left without rows. The order is that of first mention.
 #[must_use]
 pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerability> {
-    let mut rows: Vec<(usize, Row)> = Vec::new();
+    let mut rows: Vec<(usize, Box<Row>)> = Vec::new();
     for (number, input) in inputs.iter_mut().enumerate() {
         rows.extend(
             std::mem::take(&mut input.rows)
@@ -77,7 +75,7 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
     }
     let count = sizes.iter().filter(|size| **size > 0).count();
     let mut vulnerabilities: Vec<Vulnerability> = Vec::with_capacity(count);
-    let mut place: HashMap<usize, usize, RandomState> = HashMap::default();
+    let mut place: HashMap<usize, usize> = HashMap::default();
     for ((number, row), group) in rows.into_iter().zip(groups) {
         let at = *place.entry(group).or_insert_with(|| {
             vulnerabilities.push(Vulnerability {
@@ -106,11 +104,11 @@ pub fn merge(inputs: &mut [InputReport], from: SeverityFrom) -> Vec<Vulnerabilit
 type Name<'a> = (Class, &'a str, &'a str, Option<u32>);
 
 /// The group of each row, named by the number of its first row.
-fn groups(rows: &[(usize, Row)]) -> Vec<usize> {
+fn groups(rows: &[(usize, Box<Row>)]) -> Vec<usize> {
     let mut union = Union {
         parent: (0..rows.len()).collect(),
     };
-    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>, RandomState> = HashMap::default();
+    let mut known: HashMap<Name<'_>, Vec<(Option<&Text>, usize)>> = HashMap::default();
     for (at, (_, row)) in rows.iter().enumerate() {
         let ecosystem = row
             .package
@@ -174,7 +172,7 @@ fn conclude(vulnerability: &mut Vulnerability, from: SeverityFrom) {
         .map(|(_, row)| row.severity)
         .max()
         .unwrap_or_default();
-    let all = span(rows.iter().flat_map(|(_, row)| &row.ratings));
+    let all = span(rows.iter().flat_map(|(_, row)| row.ratings.iter()));
     let highest = all.map_or(said, |(_, high)| high.max(said));
     vulnerability.disagreement = all
         .filter(|(low, high)| low != high)
@@ -264,8 +262,8 @@ pub struct Counts {
 #[must_use]
 pub fn counts(input: &InputReport) -> Counts {
     let mut counts = Counts::default();
-    let mut unique: HashSet<_, RandomState> = HashSet::default();
-    let mut ids: HashSet<&Text, RandomState> = HashSet::default();
+    let mut unique: HashSet<_> = HashSet::default();
+    let mut ids: HashSet<&Text> = HashSet::default();
     for row in &input.rows {
         ids.extend(row.ids());
         if row.suppressed.is_some() {

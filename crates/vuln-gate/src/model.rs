@@ -4,14 +4,14 @@
 //! Texts that repeat (packages, targets, vectors) are shared, so that a report of 100 MB fits in little
 //! memory. Nothing here judges.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use gs_common::finding::Severity;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// A text that many rows may share.
-pub type Text = Arc<str>;
+pub use gs_common::text::Text;
 
 /// What kind of thing a row is about; each has its own threshold in the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -217,6 +217,18 @@ pub struct Rating {
     pub vector: Option<Text>,
 }
 
+// A score that is no number is never kept.
+impl Eq for Rating {}
+
+impl Hash for Rating {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.source.hash(state);
+        (self.severity, self.cvss).hash(state);
+        self.score.map(f32::to_bits).hash(state);
+        self.vector.hash(state);
+    }
+}
+
 /// What the vendor says about the package.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
@@ -290,8 +302,8 @@ pub struct Row {
     pub fixed: Vec<Text>,
     /// By the contract's rule for one row: the label, else the base score of CVSS 4, 3, 2, else unknown.
     pub severity: Severity,
-    /// Everything that any source says about how bad it is.
-    pub ratings: Vec<Rating>,
+    /// Everything that any source says about how bad it is. Many rows say the same, and share it.
+    pub ratings: Arc<Vec<Rating>>,
     /// What the vendor says.
     pub status: Status,
     /// What was scanned: an image, a lock file, a resource of a cluster.
@@ -307,7 +319,7 @@ pub struct Row {
     /// The direct dependencies that bring it in, where the report knows them.
     pub parents: Vec<Text>,
     /// The upgrade that the scanner proposes.
-    pub fix_by: Option<FixBy>,
+    pub fix_by: Option<Box<FixBy>>,
     /// Known to be exploited (CISA KEV), by the report.
     pub known_exploited: bool,
     /// Probability of exploitation within 30 days (EPSS), 0 to 1.
@@ -319,7 +331,7 @@ pub struct Row {
     /// The source withdrew the advisory.
     pub withdrawn: bool,
     /// The scanner itself suppresses the row; it is then not among the counted rows.
-    pub suppressed: Option<ScannerSuppression>,
+    pub suppressed: Option<Box<ScannerSuppression>>,
 }
 
 impl Row {
@@ -328,6 +340,11 @@ impl Row {
         std::iter::once(&self.id)
             .filter(|id| !id.is_empty())
             .chain(&self.aliases)
+    }
+
+    /// Adds what a source says about how bad it is.
+    pub fn rate(&mut self, rating: Rating) {
+        Arc::make_mut(&mut self.ratings).push(rating);
     }
 
     /// Whether an id names a malicious package (OSV's `MAL-`).
@@ -419,7 +436,7 @@ pub struct InputReport {
     /// Why it is an error, not a report or unchecked; one sentence.
     pub why: Option<String>,
     /// The rows, scanner-side suppressed ones included.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Box<Row>>,
     /// Lowercase hexadecimal SHA-256 of the file's bytes as they are on disk.
     pub sha256: Option<String>,
     /// Bytes of the file, as they are on disk.
@@ -465,7 +482,7 @@ pub struct Vulnerability {
     /// Known to be exploited.
     pub known_exploited: bool,
     /// The rows, each with the number of its input in the list of inputs.
-    pub rows: Vec<(usize, Row)>,
+    pub rows: Vec<(usize, Box<Row>)>,
 }
 
 impl Vulnerability {

@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gs_common::versions::{compare, is_major_bump, is_prerelease};
+use hashbrown::HashMap;
 use serde_json::{Value, json};
 
 use crate::model::{Class, FixBy, Vulnerability};
@@ -76,7 +77,8 @@ struct Group<'a> {
 #[must_use]
 pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
     let mut plan = Plan::default();
-    let mut groups: BTreeMap<(Option<&str>, &str), Group<'_>> = BTreeMap::new();
+    let mut groups: Vec<((Option<&str>, &str), Group<'_>)> = Vec::new();
+    let mut known: HashMap<(Option<&str>, &str), usize> = HashMap::default();
     let mut proposed: BTreeMap<(Option<String>, String, String), Step> = BTreeMap::new();
     for v in blocking {
         let package = v.package();
@@ -97,9 +99,14 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
             propose(&mut proposed, v, fix);
             continue;
         }
-        let group = groups
-            .entry((package.ecosystem.as_deref(), &*package.name))
-            .or_default();
+        let name = (package.ecosystem.as_deref(), &*package.name);
+        let at = *known.entry(name).or_insert_with(|| {
+            groups.push((name, Group::default()));
+            groups.len() - 1
+        });
+        let Some((_, group)) = groups.get_mut(at) else {
+            continue;
+        };
         group.found.push(v);
         // Old npm reports list all versions in use in one text.
         let versions = v.versions().into_iter();
@@ -134,6 +141,7 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
             .len()
             .cmp(&a.clears.len())
             .then_with(|| a.package.cmp(&b.package))
+            .then_with(|| a.ecosystem.cmp(&b.ecosystem))
     });
     plan.stuck
         .sort_by(|a, b| (&a.package, &a.rule).cmp(&(&b.package, &b.rule)));
@@ -200,8 +208,8 @@ fn propose(
 }
 
 fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'_>) {
-    let mut wanted: Vec<(&Vulnerability, Vec<String>)> = Vec::new();
-    for v in &group.found {
+    let mut wanted: Vec<(&Vulnerability, Vec<&str>)> = Vec::new();
+    for v in group.found.iter().copied() {
         let fixed = fixed_versions(v);
         if fixed.is_empty() {
             plan.stuck.push(stuck(
@@ -222,10 +230,13 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
         least(ecosystem, newest, &wanted)
     };
     let (target, to) = match target {
-        Least::Version(version) => (Some(version.clone()), vec![version]),
+        Least::Version(version) => (Some(version), vec![version.to_owned()]),
         Least::OrderUnknown => {
-            let all: BTreeSet<&String> = wanted.iter().flat_map(|(_, fixed)| fixed).collect();
-            (None, all.into_iter().cloned().collect())
+            let all: BTreeSet<&str> = wanted
+                .iter()
+                .flat_map(|(_, fixed)| fixed.iter().copied())
+                .collect();
+            (None, all.into_iter().map(str::to_owned).collect())
         }
         Least::NoneAbove => {
             for (v, fixed) in &wanted {
@@ -238,7 +249,7 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
             return;
         }
     };
-    let major = match (&target, newest) {
+    let major = match (target, newest) {
         (Some(to), Some(from)) => is_major_bump(ecosystem, from, to),
         _ => None,
     };
@@ -260,9 +271,7 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
             .collect(),
         mends: Vec::new(),
         clears: wanted.iter().map(|(v, _)| v.rule.to_string()).collect(),
-        command: target
-            .as_deref()
-            .and_then(|version| command(ecosystem, name, version, group.direct)),
+        command: target.and_then(|version| command(ecosystem, name, version, group.direct)),
         to,
     });
 }
@@ -282,8 +291,8 @@ fn newest<'a>(ecosystem: Option<&str>, versions: &BTreeSet<&'a str>) -> Option<&
 
 /// The versions that the rows name as fixed, taken out of lists and ranges: `>=1.2.3`, `1.2.3, 2.0.1`.
 /// npm writes `<0.0.0` for "none".
-fn fixed_versions(v: &Vulnerability) -> Vec<String> {
-    let mut versions: Vec<String> = Vec::new();
+fn fixed_versions(v: &Vulnerability) -> Vec<&str> {
+    let mut versions: Vec<&str> = Vec::new();
     for text in v.fixed() {
         for part in text.split([',', '|', ' ']).filter(|part| !part.is_empty()) {
             let version = part.trim_start_matches(['>', '=', '^', '~']);
@@ -299,8 +308,8 @@ fn fixed_versions(v: &Vulnerability) -> Vec<String> {
             {
                 continue;
             }
-            if !versions.iter().any(|known| known == version) {
-                versions.push(version.to_owned());
+            if !versions.contains(&version) {
+                versions.push(version);
             }
         }
     }
@@ -308,8 +317,8 @@ fn fixed_versions(v: &Vulnerability) -> Vec<String> {
 }
 
 /// What the least version is that mends all.
-enum Least {
-    Version(String),
+enum Least<'a> {
+    Version(&'a str),
     /// The order of the ecosystem's versions cannot be told.
     OrderUnknown,
     /// No listed version is above the one in use and mends all.
@@ -317,11 +326,11 @@ enum Least {
 }
 
 /// The least version above the one in use that mends all.
-fn least(
+fn least<'a>(
     ecosystem: Option<&str>,
     from: Option<&str>,
-    wanted: &[(&Vulnerability, Vec<String>)],
-) -> Least {
+    wanted: &[(&'a Vulnerability, Vec<&'a str>)],
+) -> Least<'a> {
     match least_of(ecosystem, from, wanted) {
         Some(Some(version)) => Least::Version(version),
         Some(None) => Least::NoneAbove,
@@ -329,13 +338,13 @@ fn least(
     }
 }
 
-fn least_of(
+fn least_of<'a>(
     ecosystem: Option<&str>,
     from: Option<&str>,
-    wanted: &[(&Vulnerability, Vec<String>)],
-) -> Option<Option<String>> {
-    let mut candidates: Vec<&String> = Vec::new();
-    for version in wanted.iter().flat_map(|(_, fixed)| fixed) {
+    wanted: &[(&'a Vulnerability, Vec<&'a str>)],
+) -> Option<Option<&'a str>> {
+    let mut candidates: Vec<&'a str> = Vec::new();
+    for version in wanted.iter().flat_map(|(_, fixed)| fixed.iter().copied()) {
         let above = match from {
             Some(from) => compare(ecosystem, version, from)?.is_gt(),
             None => true,
@@ -348,14 +357,14 @@ fn least_of(
     candidates.dedup();
     // In rising order the first that mends all is the least. A pre-release is nothing to move to unasked
     // where there is a release.
-    let (early, mut candidates): (Vec<&String>, Vec<&String>) = candidates
+    let (early, mut candidates): (Vec<&'a str>, Vec<&'a str>) = candidates
         .into_iter()
         .partition(|version| is_prerelease(ecosystem, version));
     candidates = rising(ecosystem, &candidates)?;
     candidates.extend(rising(ecosystem, &early)?);
     // Many flaws of a package are mended in the same versions, and what one candidate fails at the next one
     // often does too: that one is asked first.
-    let mut lists: Vec<&Vec<String>> = wanted.iter().map(|(_, fixed)| fixed).collect();
+    let mut lists: Vec<&Vec<&str>> = wanted.iter().map(|(_, fixed)| fixed).collect();
     lists.sort();
     lists.dedup();
     for candidate in candidates {
@@ -367,7 +376,7 @@ fn least_of(
             }
         }
         match failed {
-            None => return Some(Some(candidate.clone())),
+            None => return Some(Some(candidate)),
             Some(index) => lists.swap(0, index),
         }
     }
@@ -376,7 +385,7 @@ fn least_of(
 
 /// The versions in rising order, merged half by half; `None` where two of them cannot be compared. The
 /// standard library's sort may panic where an order is not total, and this one is not where versions are strange.
-fn rising<'a>(ecosystem: Option<&str>, versions: &[&'a String]) -> Option<Vec<&'a String>> {
+fn rising<'a>(ecosystem: Option<&str>, versions: &[&'a str]) -> Option<Vec<&'a str>> {
     if versions.len() < 2 {
         return Some(versions.to_vec());
     }
@@ -399,13 +408,13 @@ fn rising<'a>(ecosystem: Option<&str>, versions: &[&'a String]) -> Option<Vec<&'
 
 /// Whether a version has the fix of a vulnerability that is fixed in these: at or above the fix of its own
 /// major branch, or, where that has none, above all fixes, so that its branch began after them.
-fn mends(ecosystem: Option<&str>, version: &str, fixed: &[String]) -> Option<bool> {
+fn mends(ecosystem: Option<&str>, version: &str, fixed: &[&str]) -> Option<bool> {
     let mut own_branch: Option<bool> = None;
     let mut above_all = true;
     for fix in fixed {
         let at_or_above = compare(ecosystem, version, fix)?.is_ge();
         above_all &= at_or_above;
-        if fix == version || is_major_bump(ecosystem, fix, version) == Some(false) {
+        if *fix == version || is_major_bump(ecosystem, fix, version) == Some(false) {
             own_branch = Some(own_branch.unwrap_or(false) || at_or_above);
         }
     }

@@ -1,5 +1,7 @@
 //! One run of the gate, from files to a report.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -7,7 +9,7 @@ use crate::config::Config;
 use crate::formats;
 use crate::judge::{self, Decision, Doubt};
 use crate::merge::{self, Change, Counts};
-use crate::model::{InputReport, Vulnerability};
+use crate::model::{InputReport, Text, Vulnerability};
 
 /// Everything that a run found out, before it is put into words.
 #[derive(Debug)]
@@ -28,6 +30,15 @@ pub struct Judged {
     pub doubts: Vec<Doubt>,
     /// When it was judged.
     pub now: Timestamp,
+}
+
+impl Judged {
+    /// Whether the base does not have a vulnerability; absent where there is no base to compare with.
+    #[must_use]
+    pub fn introduced(&self, index: usize) -> Option<bool> {
+        let change = self.change.as_ref()?;
+        change.introduced.get(index).copied()
+    }
 }
 
 /// Reads files, one after the other; `-` is stdin, which can be read once.
@@ -75,6 +86,8 @@ pub fn judge(
         Some(merge::compare(&vulnerabilities, old))
     };
     let today = TimeZone::UTC.to_datetime(now).date();
+    // Most vulnerabilities are decided on in the same words.
+    let mut known: HashSet<Text> = HashSet::new();
     let decisions = vulnerabilities
         .iter()
         .enumerate()
@@ -82,7 +95,12 @@ pub fn judge(
             let introduced = change
                 .as_ref()
                 .and_then(|change| change.introduced.get(at).copied());
-            judge::decide(&config.policy, vulnerability, introduced, today)
+            let mut decision = judge::decide(&config.policy, vulnerability, introduced, today);
+            match known.get(&decision.words) {
+                Some(words) => decision.words = words.clone(),
+                None => drop(known.insert(decision.words.clone())),
+            }
+            decision
         })
         .collect();
     Judged {

@@ -141,10 +141,10 @@ mod tests {
             known_exploited: false,
             rows: vec![(
                 0,
-                Row {
+                Box::new(Row {
                     published,
                     ..Row::default()
-                },
+                }),
             )],
         }
     }

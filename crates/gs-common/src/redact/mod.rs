@@ -125,6 +125,12 @@ impl Redactor {
             .clone()
     }
 
+    /// Whether there is nothing to hide, so far.
+    fn knows_nothing(&self) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.needles.is_empty()
+    }
+
     /// The text with every form of every secret replaced by [`MASK`]. Overlapping forms are
     /// replaced together, so that no end of one is left over.
     #[must_use]

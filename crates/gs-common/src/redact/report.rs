@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Redactor;
 use crate::finding::{Finding, Package, Spot, Suppressed};
+use crate::members::Members;
 use crate::report::{Broken, Check, Evidence, Input, Quantity, Report, Series, Subject, Try};
 
 /// A report that has been through a [`Redactor`]. Only [`Redactor::report`] makes one.
@@ -26,6 +27,10 @@ impl Redactor {
     /// tool's name are our own vocabulary and stay, even where a secret happens to be the word `pass`.
     #[must_use]
     pub fn report(&self, mut report: Report) -> Redacted {
+        if self.knows_nothing() {
+            // Many tools have no secrets at all, and a report may have tens of thousands of findings.
+            return Redacted(report);
+        }
         // Named member by member, so that a new member does not compile before it was thought of.
         let Report {
             schema: _,
@@ -65,7 +70,7 @@ impl Redactor {
         {
             self.string(path);
             self.string(format);
-            self.map(more);
+            self.members(more);
         }
         findings
             .iter_mut()
@@ -123,21 +128,21 @@ impl Redactor {
             self.string(path);
         }
         self.strings(sources);
-        if let Some(Suppressed {
-            by: _,
-            reason,
-            owner,
-            expires: _,
-            place,
-        }) = suppressed
-        {
+        if let Some(suppressed) = suppressed {
+            let Suppressed {
+                by: _,
+                reason,
+                owner,
+                expires: _,
+                place,
+            } = &mut **suppressed;
             self.optional(reason);
             self.optional(owner);
             self.optional(place);
         }
         self.optional(message);
         self.strings(advice);
-        self.map(more);
+        self.members(more);
     }
 
     fn check(&self, check: &mut Check) {
@@ -213,19 +218,26 @@ impl Redactor {
         }
     }
 
-    fn strings(&self, texts: &mut [String]) {
+    /// The tool's own members: their values may be shared.
+    fn members(&self, members: &mut Members) {
+        let mut whole = Map::from(std::mem::take(members));
+        self.map(&mut whole);
+        *members = whole.into_iter().collect();
+    }
+
+    fn strings<T: Deref<Target = str> + From<String>>(&self, texts: &mut [T]) {
         texts.iter_mut().for_each(|text| self.string(text));
     }
 
-    fn optional(&self, text: &mut Option<String>) {
+    fn optional<T: Deref<Target = str> + From<String>>(&self, text: &mut Option<T>) {
         if let Some(text) = text {
             self.string(text);
         }
     }
 
-    fn string(&self, text: &mut String) {
+    fn string<T: Deref<Target = str> + From<String>>(&self, text: &mut T) {
         if let Cow::Owned(clean) = self.text(text) {
-            *text = clean;
+            *text = clean.into();
         }
     }
 }

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::text::counted;
 use crate::finding::{Finding, Severity};
 use crate::report::Report;
+use crate::text::Text;
 use crate::verdict::Verdict;
 
 /// What became of a finding. The order is that in which people read them.
@@ -47,6 +48,12 @@ pub(super) fn count(report: &Report, severity: Severity, state: State) -> usize 
         .count()
 }
 
+/// How many findings there are of a state.
+pub(super) fn count_all(report: &Report, state: State) -> usize {
+    let all = report.findings.iter();
+    all.filter(|finding| State::of(finding) == state).count()
+}
+
 /// Those of a state, the worst first; the order of two runs over the same findings is the same.
 pub(super) fn ranked(report: &Report, state: State) -> Vec<&Finding> {
     let mut found: Vec<&Finding> = report
@@ -83,7 +90,7 @@ pub(super) fn told(report: &Report) -> Option<String> {
     if report.findings.is_empty() {
         return None;
     }
-    let all = |state| ranked(report, state).len();
+    let all = |state| count_all(report, state);
     let by_severity: Vec<String> = Severity::ALL
         .into_iter()
         .map(|severity| (count(report, severity, State::Blocking), severity))
@@ -121,7 +128,7 @@ pub(super) fn package(finding: &Finding) -> String {
     let Some(package) = &finding.package else {
         return String::new();
     };
-    let mut text = package.name.clone();
+    let mut text = package.name.to_string();
     if let Some(version) = &package.version {
         text.push_str(&format!(" {version}"));
     }
@@ -160,7 +167,7 @@ pub(super) fn place(finding: &Finding) -> String {
 
 /// What else it is called.
 pub(super) fn aliases(finding: &Finding) -> Vec<&str> {
-    let aliases = finding.ids.iter().map(String::as_str);
+    let aliases = finding.ids.iter().map(Text::as_str);
     aliases.filter(|id| *id != finding.rule).collect()
 }
 

@@ -114,7 +114,8 @@ fn write_finding(
     if !package.is_empty() {
         message = format!("{package}: {message}");
     }
-    for further in finding.message.iter().chain(&finding.advice) {
+    let advice = finding.advice.iter().map(String::as_str);
+    for further in finding.message.as_deref().into_iter().chain(advice) {
         message = format!("{message}\n{further}");
     }
     if place.is_none() && findings::spot(finding).is_some() {

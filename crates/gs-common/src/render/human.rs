@@ -252,7 +252,7 @@ impl Page<'_> {
                     .unwrap_or(0)
                     .min(most)
             };
-            let rules = width(|finding| finding.rule.clone(), 28);
+            let rules = width(|finding| finding.rule.to_string(), 28);
             let packages = width(findings::package, 40);
             for finding in found.iter().take(shown) {
                 self.finding(finding, state, rules, packages);
@@ -356,7 +356,7 @@ impl Page<'_> {
             }
         }
         // What was accepted is never out of sight, not even in the shortest form.
-        let accepted = match findings::ranked(report, State::Suppressed).len() {
+        let accepted = match findings::count_all(report, State::Suppressed) {
             count if count > 0 && !report.summary.contains("suppressed") => {
                 format!(" [{count} suppressed]")
             }

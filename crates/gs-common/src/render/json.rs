@@ -6,8 +6,11 @@ use crate::redact::Redacted;
 use crate::report::Report;
 
 pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &**report)?;
-    out.write_all(b"\n")
+    // A large report is written in tens of millions of pieces, few of them longer than a word.
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+    serde_json::to_writer_pretty(&mut out, &**report)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// The JSON Schema of the report, generated from its types.

@@ -106,8 +106,8 @@ fn found(tool: &str, finding: &Finding, state: State) -> TestCase {
     };
     match state {
         State::Blocking => {
-            let mut lines = vec![finding.title.clone()];
-            lines.extend(finding.message.clone());
+            let mut lines = vec![finding.title.to_string()];
+            lines.extend(finding.message.as_deref().map(str::to_owned));
             lines.extend(findings::places(finding).map(ToString::to_string));
             lines.extend(finding.advice.iter().map(|advice| format!("fix: {advice}")));
             status
@@ -121,7 +121,7 @@ fn found(tool: &str, finding: &Finding, state: State) -> TestCase {
         State::Open => {}
     }
     let parts = [
-        finding.rule.clone(),
+        finding.rule.to_string(),
         findings::package(finding),
         findings::place(finding),
     ];
@@ -136,7 +136,7 @@ fn found(tool: &str, finding: &Finding, state: State) -> TestCase {
         ("severity", finding.severity.as_str().to_owned()),
         ("ids", finding.ids.join(", ")),
         ("sources", finding.sources.join(", ")),
-        ("fingerprint", finding.fingerprint.clone()),
+        ("fingerprint", finding.fingerprint.to_string()),
     ] {
         if !value.is_empty() {
             case.add_property(Property::new(name, line(&value)));

@@ -186,7 +186,7 @@ fn finding_row(finding: &Finding, state: State) -> String {
     let what = match (state, &finding.message) {
         (State::Suppressed, _) => findings::suppression(finding),
         (_, Some(message)) => format!("{}: {message}", finding.title),
-        (_, None) => finding.title.clone(),
+        (_, None) => finding.title.to_string(),
     };
     format!(
         "| {} | {rule} | {} | {} | {} | {} |",

@@ -61,10 +61,10 @@ pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
         )?;
         writeln!(out, "  ---\n  severity: {}", finding.severity)?;
         for (key, value) in [
-            ("message", finding.title.clone()),
+            ("message", finding.title.to_string()),
             ("at", findings::place(finding)),
             ("accepted", findings::suppression(finding)),
-            ("fingerprint", finding.fingerprint.clone()),
+            ("fingerprint", finding.fingerprint.to_string()),
         ] {
             if !value.is_empty() {
                 writeln!(out, "  {key}: {}", serde_json::Value::from(line(&value)))?;

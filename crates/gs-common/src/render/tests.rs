@@ -285,12 +285,12 @@ fn any_report() -> impl Strategy<Value = Redacted> {
         report.findings = findings::gate().findings;
         for (index, finding) in report.findings.iter_mut().enumerate() {
             // Few enough letters that two rules meet at times.
-            finding.rule = a.chars().take(index).collect();
-            finding.title = b.clone();
+            finding.rule = a.chars().take(index).collect::<String>().into();
+            finding.title = b.clone().into();
             finding.severity = Severity::ALL[(index + verdict) % 6];
             finding.advice = vec![a.clone()];
             finding.place = Some(Spot {
-                path: b.clone(),
+                path: b.clone().into(),
                 line: Some(u32::from(flaky)),
                 commit: None,
             });

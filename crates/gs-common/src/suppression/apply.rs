@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::read::days_between;
 use super::{Exception, Exceptions, Policy, What};
 use crate::finding::{Finding, Suppressed};
+use crate::text::Text;
 use crate::versions::normal_name;
 
 /// Whether an exception names a finding.
@@ -91,7 +92,7 @@ impl<'a> Thing<'a> {
         let package = finding.package.as_ref();
         Self {
             rule: &finding.rule,
-            ids: finding.ids.iter().map(String::as_str).collect(),
+            ids: finding.ids.iter().map(Text::as_str).collect(),
             fingerprint: &finding.fingerprint,
             package: package.map(|package| package.name.as_str()),
             ecosystem: package.and_then(|package| package.ecosystem.as_deref()),
@@ -226,7 +227,7 @@ impl Exceptions {
             if let Some(exception) = accepted
                 && finding.suppressed.is_none()
             {
-                finding.suppressed = Some(exception.suppressed());
+                finding.suppressed = Some(Box::new(exception.suppressed()));
                 finding.blocking = false;
             }
         }

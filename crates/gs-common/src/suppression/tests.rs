@@ -36,23 +36,20 @@ fn policy() -> Policy {
 
 fn finding() -> Finding {
     Finding {
-        rule: "CVE-2021-23337".to_owned(),
-        title: "Command injection".to_owned(),
-        ids: vec![
-            "CVE-2021-23337".to_owned(),
-            "GHSA-35jh-r3h4-6jhm".to_owned(),
-        ],
+        rule: "CVE-2021-23337".into(),
+        title: "Command injection".into(),
+        ids: vec!["CVE-2021-23337".into(), "GHSA-35jh-r3h4-6jhm".into()],
         package: Some(Package {
-            ecosystem: Some("npm".to_owned()),
-            name: "lodash".to_owned(),
-            version: Some("4.17.20".to_owned()),
-            fixed: Some("4.17.21".to_owned()),
+            ecosystem: Some("npm".into()),
+            name: "lodash".into(),
+            version: Some("4.17.20".into()),
+            fixed: Some("4.17.21".into()),
         }),
         places: vec![Spot {
-            path: "web/package-lock.json".to_owned(),
+            path: "web/package-lock.json".into(),
             ..Spot::default()
         }],
-        fingerprint: "p1-0123".to_owned(),
+        fingerprint: "p1-0123".into(),
         blocking: true,
         ..Finding::default()
     }
@@ -111,7 +108,7 @@ fn an_exception_accepts_what_it_names_and_nothing_else() {
 fn one_place_that_is_not_excused_keeps_the_finding() {
     let mut two = finding();
     two.places.push(Spot {
-        path: "api/package-lock.json".to_owned(),
+        path: "api/package-lock.json".into(),
         ..Spot::default()
     });
     let mut findings = [two];
@@ -123,8 +120,8 @@ fn one_place_that_is_not_excused_keeps_the_finding() {
 fn what_cannot_be_told_does_not_count_and_is_told() {
     let mut unknown = finding();
     unknown.package = Some(Package {
-        name: "lodash".to_owned(),
-        version: Some("latest".to_owned()),
+        name: "lodash".into(),
+        version: Some("latest".into()),
         ..Package::default()
     });
     for what in [
@@ -469,19 +466,19 @@ fn any_finding() -> impl Strategy<Value = Finding> {
         any::<bool>(),
     )
         .prop_map(|(rule, id, name, path, version, place)| Finding {
-            rule: rule.to_owned(),
-            ids: vec![id.to_owned()],
+            rule: rule.into(),
+            ids: vec![id.into()],
             package: Some(Package {
-                ecosystem: Some("npm".to_owned()),
-                name: name.to_owned(),
-                version: version.map(|_| "1.0.0".to_owned()),
+                ecosystem: Some("npm".into()),
+                name: name.into(),
+                version: version.map(|_| "1.0.0".into()),
                 fixed: None,
             }),
             place: place.then(|| Spot {
-                path: path.to_owned(),
+                path: path.into(),
                 ..Spot::default()
             }),
-            fingerprint: id.to_owned(),
+            fingerprint: id.into(),
             blocking: true,
             ..Finding::default()
         })

@@ -49,9 +49,13 @@ impl Added {
                 continue;
             };
             places.push(Spot {
-                path: self.paths.get(*path as usize).cloned().unwrap_or_default(),
+                path: self
+                    .paths
+                    .get(*path as usize)
+                    .map(Into::into)
+                    .unwrap_or_default(),
                 line: Some(*number),
-                commit: self.commits.get(*commit as usize).cloned(),
+                commit: self.commits.get(*commit as usize).map(Into::into),
             });
         }
         places

@@ -402,9 +402,9 @@ async fn text_pass(scan: &Scan<'_>, engine: &Engine, pass: Pass, only_merges: bo
             placed.push(row.clone());
         }
         placed.extend(places.into_iter().map(|place| Row {
-            path: place.path,
+            path: place.path.into(),
             line: place.line,
-            commit: place.commit,
+            commit: place.commit.map(Into::into),
             ..row.clone()
         }));
     }

@@ -5,9 +5,10 @@ mod words;
 
 use std::path::Path;
 
-use gs_common::finding::{Finding, Suppressed};
+use gs_common::finding::Finding;
 use gs_common::report::{Input, Report, SCHEMA, Subject, Tool};
 use gs_common::suppression::{Applied, Standing};
+use gs_common::text::Text;
 use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -207,23 +208,20 @@ fn finding(incident: &Incident, config: &Config) -> Finding {
         ("weak_grouping", incident.is_weak.into()),
     ];
     Finding {
-        rule: incident.rule.clone(),
-        title: kind.name.to_owned(),
+        rule: incident.rule.as_str().into(),
+        title: kind.name.into(),
         severity: judge::severity(incident.verification),
         ids: Vec::new(),
         package: None,
         place,
         places,
-        sources: incident.sources.clone(),
-        fingerprint: incident.fingerprint.clone(),
+        sources: incident.sources.iter().map(Into::into).collect(),
+        fingerprint: incident.fingerprint.as_str().into(),
         blocking: config.fail_on.blocks(incident.verification),
         suppressed: None,
-        message: Some(format!("{shown}: {}", message(incident))),
+        message: Some(format!("{shown}: {}", message(incident)).into()),
         advice,
-        more: more
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        more: more.into_iter().collect(),
     }
 }
 
@@ -235,9 +233,9 @@ fn mark_states(findings: &mut [Finding], applied: &Applied) {
             let Some(finding) = findings.get_mut(*index) else {
                 continue;
             };
-            if let Some(Suppressed { by, .. }) = &mut finding.suppressed {
-                "baseline".clone_into(by);
-                finding.more.insert("state".to_owned(), state.into());
+            if let Some(suppressed) = &mut finding.suppressed {
+                "baseline".clone_into(&mut suppressed.by);
+                finding.more.insert("state", Text::from(state));
             }
         }
     }
@@ -249,8 +247,8 @@ fn totals(findings: &[Finding]) -> Value {
         "secrets": findings.len(),
         "blocking": count(&|one| one.blocking),
         "accepted": count(&|one| one.suppressed.is_some()),
-        "verified": count(&|one| one.more.get("verified") == Some(&Value::Bool(true))),
-        "in_head": count(&|one| one.more.get("in_head") == Some(&Value::Bool(true))),
+        "verified": count(&|one| one.more.get("verified") == Some(Value::Bool(true))),
+        "in_head": count(&|one| one.more.get("in_head") == Some(Value::Bool(true))),
     })
 }
 

@@ -75,7 +75,7 @@ pub(super) fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) 
     if !blocking.is_empty() {
         let live = blocking
             .iter()
-            .filter(|one| one.more.get("verified") == Some(&Value::Bool(true)))
+            .filter(|one| one.more.get("verified") == Some(Value::Bool(true)))
             .count();
         let mut text = plural(blocking.len(), "secret", "secrets");
         text.push_str(" that nothing accepts");

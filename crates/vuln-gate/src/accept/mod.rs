@@ -17,7 +17,7 @@ use gs_common::suppression::{self, Applied, Exceptions, Form, Key, Origin, Thing
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::model::{Row, Vulnerability};
+use crate::model::{Row, Text, Vulnerability};
 use crate::sla::Sla;
 use crate::vex::{self, JUSTIFICATIONS, Statement, Vex};
 use args::AcceptArgs;
@@ -163,6 +163,8 @@ pub struct Sources {
 /// What exceptions and statements did in a run.
 #[derive(Clone, Debug, Default)]
 pub struct Accepted {
+    /// What is accepted of each vulnerability; empty where nothing was read that could accept any.
+    marks: Vec<Mark>,
     /// What became of each exception.
     pub applied: Applied,
     /// How many VEX statements there were.
@@ -192,13 +194,24 @@ impl Accepted {
     }
 }
 
-/// Holds them against what was found: marks the findings (in the order of the vulnerabilities) that are
-/// accepted as a whole. Nothing is added or removed.
+/// What is accepted of one vulnerability.
+#[derive(Clone, Debug, Default)]
+enum Mark {
+    /// Nothing.
+    #[default]
+    None,
+    /// Some of its rows, in a sentence.
+    Partly(Text),
+    /// All of them, first of all by this.
+    Whole(Box<Suppressed>),
+}
+
+/// Holds them against what was found, in its order. `fingerprint` is what a finding of a vulnerability will have.
 #[must_use = "expired and unused exceptions have to be told"]
 pub fn apply(
     sources: &Sources,
     vulnerabilities: &[Vulnerability],
-    findings: &mut [Finding],
+    fingerprint: impl Fn(&Vulnerability) -> String,
 ) -> Accepted {
     if sources.exceptions.list.is_empty() && sources.statements.is_empty() {
         // A large report has hundreds of thousands of rows.
@@ -210,7 +223,9 @@ pub fn apply(
     }
     let mut applying = sources.exceptions.start(sources.policy);
     let mut statements = Vex::new(sources.statements.clone(), sources.products.clone());
-    for (index, (v, finding)) in vulnerabilities.iter().zip(findings).enumerate() {
+    let mut marks = Vec::with_capacity(vulnerabilities.len());
+    for (index, v) in vulnerabilities.iter().enumerate() {
+        let fingerprint = fingerprint(v);
         let mut first: Option<Suppressed> = None;
         let (mut live, mut accepted) = (0_usize, 0_usize);
         for (_, row) in &v.rows {
@@ -218,7 +233,7 @@ pub fn apply(
                 continue;
             }
             live += 1;
-            let exception = applying.accepts(index, &thing(v, row, &finding.fingerprint));
+            let exception = applying.accepts(index, &thing(v, row, &fingerprint));
             let covered = match exception {
                 Some(exception) => Some(exception.suppressed()),
                 None => statements.covers(&v.ids, row),
@@ -228,26 +243,48 @@ pub fn apply(
                 first.get_or_insert(covered);
             }
         }
-        if live == 0 || finding.suppressed.is_some() {
-            continue;
-        }
-        if accepted == live {
-            finding.suppressed = first;
-            finding.blocking = false;
-        } else if accepted > 0 {
+        marks.push(match first {
+            Some(first) if accepted == live => Mark::Whole(Box::new(first)),
             // Somebody will wonder why the exception does not help.
-            let told = format!("{accepted} of its {live} rows are accepted, the others are not");
-            finding
-                .more
-                .insert("partly_accepted".to_owned(), told.into());
-        }
+            Some(_) => Mark::Partly(
+                format!("{accepted} of its {live} rows are accepted, the others are not").into(),
+            ),
+            None => Mark::None,
+        });
     }
     Accepted {
+        marks,
         applied: applying.finish(),
         statements: statements.len(),
         vex: statements.sentences(),
         notes: sources.notes.clone(),
         given: sources.given,
+    }
+}
+
+impl Accepted {
+    /// What accepts a vulnerability as a whole, in a word.
+    #[must_use]
+    pub fn by(&self, index: usize) -> Option<&str> {
+        match self.marks.get(index) {
+            Some(Mark::Whole(by)) => Some(&by.by),
+            _ => None,
+        }
+    }
+
+    /// Marks the finding of a vulnerability that is accepted. What its scanner suppresses stays as it is.
+    pub fn mark(&self, index: usize, finding: &mut Finding) {
+        if finding.suppressed.is_some() {
+            return;
+        }
+        match self.marks.get(index) {
+            Some(Mark::Whole(by)) => {
+                finding.suppressed = Some(by.clone());
+                finding.blocking = false;
+            }
+            Some(Mark::Partly(told)) => finding.more.insert("partly_accepted", told.clone()),
+            Some(Mark::None) | None => {}
+        }
     }
 }
 

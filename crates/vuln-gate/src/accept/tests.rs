@@ -32,14 +32,14 @@ fn vulnerability(rows: Vec<Row>) -> Vulnerability {
         disagreement: None,
         malicious: false,
         known_exploited: false,
-        rows: rows.into_iter().map(|row| (0, row)).collect(),
+        rows: rows.into_iter().map(|row| (0, Box::new(row))).collect(),
     }
 }
 
 fn finding() -> Finding {
     Finding {
-        rule: "CVE-2021-23337".to_owned(),
-        fingerprint: "p1-1".to_owned(),
+        rule: "CVE-2021-23337".into(),
+        fingerprint: "p1-1".into(),
         blocking: true,
         ..Finding::default()
     }
@@ -75,13 +75,20 @@ fn not_affected(version: &str) -> String {
     )
 }
 
+/// The finding of a vulnerability after exceptions and statements were put to it.
+fn marked(sources: &Sources, found: Vulnerability, mut finding: Finding) -> Finding {
+    let fingerprint = finding.fingerprint.to_string();
+    let accepted = apply(sources, &[found], |_| fingerprint.clone());
+    accepted.mark(0, &mut finding);
+    finding
+}
+
 #[track_caller]
 fn check(rows: Vec<Row>, sources: &Sources, accepted: bool) -> Finding {
-    let mut findings = [finding()];
-    let _ = apply(sources, &[vulnerability(rows)], &mut findings);
-    assert_eq!(findings[0].suppressed.is_some(), accepted);
-    assert_eq!(findings[0].blocking, !accepted);
-    findings[0].clone()
+    let marked = marked(sources, vulnerability(rows), finding());
+    assert_eq!(marked.suppressed.is_some(), accepted);
+    assert_eq!(marked.blocking, !accepted);
+    marked
 }
 
 #[test]
@@ -95,7 +102,7 @@ fn every_row_has_to_be_accepted() {
     let only_new = exception("package = 'lodash'\nversions = '>=4'");
     let left = check(both(), &sources(&only_new, ""), false);
     assert_eq!(
-        left.more["partly_accepted"],
+        left.more.get("partly_accepted").unwrap(),
         "1 of its 2 rows are accepted, the others are not"
     );
     check(
@@ -112,10 +119,10 @@ fn every_row_has_to_be_accepted() {
 #[test]
 fn a_row_that_its_scanner_ignores_needs_no_exception_until_that_lapses() {
     let ignored = |last| Row {
-        suppressed: Some(ScannerSuppression {
+        suppressed: Some(Box::new(ScannerSuppression {
             expires: Some(last),
             ..ScannerSuppression::default()
-        }),
+        })),
         ..row("lodash", "3.10.1", "api")
     };
     let only_new = sources(&exception("package = 'lodash'\nversions = '>=4'"), "");
@@ -133,20 +140,20 @@ fn a_row_that_its_scanner_ignores_needs_no_exception_until_that_lapses() {
 
 #[test]
 fn what_was_suppressed_before_stays_as_it_was() {
-    let mut findings = [Finding {
-        suppressed: Some(Suppressed {
+    let before = Finding {
+        suppressed: Some(Box::new(Suppressed {
             by: "scanner".to_owned(),
             ..Suppressed::default()
-        }),
+        })),
         ..finding()
-    }];
-    let found = [vulnerability(vec![row("lodash", "4.17.20", "web")])];
-    let _ = apply(
+    };
+    let found = vulnerability(vec![row("lodash", "4.17.20", "web")]);
+    let after = marked(
         &sources(&exception("package = 'lodash'"), ""),
-        &found,
-        &mut findings,
+        found,
+        before,
     );
-    assert_eq!(findings[0].suppressed.as_ref().unwrap().by, "scanner");
+    assert_eq!(after.suppressed.unwrap().by, "scanner");
 }
 
 #[test]
@@ -191,10 +198,8 @@ proptest! {
             let range: gs_common::versions::Range = versions.parse().unwrap();
             *name == package && range.contains(Some("npm"), version) == Some(true) && path.as_ref().is_none_or(|path| path == place)
         };
-        let found = [vulnerability(rows.iter().map(|(name, version, path)| row(name, version, path)).collect())];
-        let mut findings = [finding()];
-        let _ = apply(&sources, &found, &mut findings);
-        prop_assert_eq!(findings[0].suppressed.is_some(), rows.iter().all(names));
-        prop_assert_eq!(findings.len(), 1);
+        let found = vulnerability(rows.iter().map(|(name, version, path)| row(name, version, path)).collect());
+        let after = marked(&sources, found, finding());
+        prop_assert_eq!(after.suppressed.is_some(), rows.iter().all(names));
     }
 }

@@ -153,10 +153,12 @@ pub(super) fn row_of(found: &Found, home: &Home, sink: &mut Sink) {
         path: sink.some(home.path.as_deref()),
         target: sink.some(home.file.as_deref()),
         known_exploited: found.exploited,
-        suppressed: found.suppressed.then(|| ScannerSuppression {
-            reason: sink.some(found.notes.as_deref()),
-            expires: None,
-            place: Some(sink.text("suppression file of Dependency-Check")),
+        suppressed: found.suppressed.then(|| {
+            Box::new(ScannerSuppression {
+                reason: sink.some(found.notes.as_deref()),
+                expires: None,
+                place: Some(sink.text("suppression file of Dependency-Check")),
+            })
         }),
         ..Row::default()
     };

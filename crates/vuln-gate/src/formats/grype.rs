@@ -280,11 +280,11 @@ fn one(found: &Match, ignored: bool, sink: &mut Sink) {
                 what.into_iter().find_map(Word::get).map(str::to_owned)
             })
             .collect();
-        row.suppressed = Some(ScannerSuppression {
+        row.suppressed = Some(Box::new(ScannerSuppression {
             reason: (!reasons.is_empty()).then(|| sink.text(&reasons.join("; "))),
             expires: None,
             place: Some(sink.text("ignore rules of Grype")),
-        });
+        }));
     }
     row.severity = severity;
     sink.keep(row);

@@ -358,11 +358,11 @@ fn packages_of_npm_7(packages: &[(String, Package)], sink: &mut Sink) {
                 (Some(fix), _) => {
                     row.status = Status::Fixed;
                     if let (Some(name), Some(version)) = (fix.name.get(), fix.version.get()) {
-                        row.fix_by = Some(FixBy {
+                        row.fix_by = Some(Box::new(FixBy {
                             name: sink.text(name),
                             version: sink.text(version),
                             major: fix.major.yes(),
-                        });
+                        }));
                         if Some(name) == found.name.get() {
                             row.fixed.push(sink.text(version));
                         }

@@ -211,11 +211,11 @@ fn one(found: &Vulnerability, ignored: bool, sink: &mut Sink) {
         ..Row::default()
     };
     if ignored {
-        row.suppressed = Some(ScannerSuppression {
+        row.suppressed = Some(Box::new(ScannerSuppression {
             reason: sink.some(found.ignored_reason.get()),
             expires: day(found.ignored_expires.get()),
             place: Some(sink.text("policy file of Safety")),
-        });
+        }));
     }
     let mut label = None;
     for scores in [&found.severity, &found.cve] {
@@ -348,10 +348,12 @@ fn dependencies(dependency: &Dependency, sink: &mut Sink) {
                 } else {
                     Status::Affected
                 },
-                suppressed: listed.ignored.0.as_ref().map(|ignored| ScannerSuppression {
-                    reason: sink.some(ignored.reason.get()),
-                    expires: day(ignored.expires.get()),
-                    place: Some(sink.text("policy file of Safety")),
+                suppressed: listed.ignored.0.as_ref().map(|ignored| {
+                    Box::new(ScannerSuppression {
+                        reason: sink.some(ignored.reason.get()),
+                        expires: day(ignored.expires.get()),
+                        place: Some(sink.text("policy file of Safety")),
+                    })
                 }),
                 ..Row::default()
             };

@@ -346,10 +346,12 @@ fn result(found: &Result_, sink: &mut Sink) -> Option<Waiting> {
             line: place
                 .and_then(|known| known.region.0.as_ref())
                 .and_then(|region| line_of(&region.start_line)),
-            suppressed: suppressed.map(|known| ScannerSuppression {
-                reason: sink.some(known.justification.get()),
-                expires: None,
-                place: sink.some(known.kind.get()),
+            suppressed: suppressed.map(|known| {
+                Box::new(ScannerSuppression {
+                    reason: sink.some(known.justification.get()),
+                    expires: None,
+                    place: sink.some(known.kind.get()),
+                })
             }),
             ..Row::default()
         },

@@ -1,10 +1,10 @@
 //! Where a reader puts what it finds: rows with shared texts, and what the report says about itself.
 
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use gs_common::finding::Severity;
 use gs_common::versions::normal_name;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -24,11 +24,11 @@ const LONGEST_TITLE: usize = 200;
 /// What a reader has found so far.
 #[derive(Debug, Default)]
 pub struct Sink {
-    // A report has a million texts; a seed of its own for each run keeps who writes one from choosing what collides.
-    texts: HashSet<Text, RandomState>,
-    scores: HashMap<Text, Option<(u8, f32)>, RandomState>,
+    texts: HashSet<Text>,
+    scores: HashMap<Text, Option<(u8, f32)>>,
+    ratings: HashSet<Arc<Vec<Rating>>>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Box<Row>>,
     /// What was left out.
     pub notes: Vec<Note>,
     dropped_notes: u64,
@@ -50,12 +50,8 @@ pub struct Sink {
 impl Sink {
     /// The shared form of a text.
     pub fn text(&mut self, text: &str) -> Text {
-        if let Some(known) = self.texts.get(text) {
-            return known.clone();
-        }
-        let shared: Text = text.into();
-        self.texts.insert(shared.clone());
-        shared
+        let known = self.texts.get_or_insert_with(text, |text| text.into());
+        known.clone()
     }
 
     /// The same where there may be none.
@@ -111,7 +107,7 @@ impl Sink {
     pub fn said(&mut self, row: &mut Row, source: &str, severity: Severity) {
         if severity != Severity::Unknown {
             let source = self.text(source);
-            row.ratings.push(Rating {
+            row.rate(Rating {
                 source,
                 severity,
                 score: None,
@@ -144,7 +140,7 @@ impl Sink {
             .map(|score| score as f32);
         let push = |row: &mut Row, cvss, score: f32, vector: Option<Text>| {
             if let Some(severity) = Severity::of_score(f64::from((score * 10.0).round() / 10.0)) {
-                row.ratings.push(Rating {
+                row.rate(Rating {
                     source: source.clone(),
                     severity,
                     score: Some(score),
@@ -190,8 +186,14 @@ impl Sink {
         row.aliases
             .retain(|alias| !alias.is_empty() && *alias != row.id);
         row.aliases.shrink_to_fit();
-        row.ratings.shrink_to_fit();
-        self.rows.push(row);
+        match self.ratings.get(&row.ratings) {
+            Some(known) => row.ratings = Arc::clone(known),
+            None => {
+                Arc::make_mut(&mut row.ratings).shrink_to_fit();
+                self.ratings.insert(Arc::clone(&row.ratings));
+            }
+        }
+        self.rows.push(Box::new(row));
     }
 
     /// Says that something was left out.

@@ -390,11 +390,11 @@ fn result(
                 if modified.finding.vulnerability_id.get().is_some() {
                     of_row.push(modified.finding.pkg_id.get().map(str::to_owned));
                     let (mut row, label) = vulnerability(&modified.finding, sink, kind.as_deref());
-                    row.suppressed = Some(ScannerSuppression {
+                    row.suppressed = Some(Box::new(ScannerSuppression {
                         reason: sink.some(modified.statement.get().or(modified.status.get())),
                         expires: None,
                         place: sink.some(modified.source.get()),
-                    });
+                    }));
                     sink.row(row, label);
                 }
             })?,
@@ -410,7 +410,10 @@ fn result(
             format!("{unnamed} rows name no vulnerability"),
         );
     }
-    let ecosystem = kind.as_deref().and_then(crate::names::ecosystem);
+    let ecosystem = kind
+        .as_deref()
+        .and_then(crate::names::ecosystem)
+        .map(Text::from);
     for (row, id) in sink.rows.iter_mut().skip(first).zip(of_row) {
         // `Target` and `Type` may follow the rows.
         row.target.clone_from(&target);
@@ -420,7 +423,7 @@ fn result(
         if let Some(package) = &mut row.package
             && package.ecosystem.is_none()
         {
-            package.ecosystem = ecosystem.as_deref().map(Text::from);
+            package.ecosystem.clone_from(&ecosystem);
             package.name =
                 gs_common::versions::normal_name(ecosystem.as_deref(), &package.name).into();
         }

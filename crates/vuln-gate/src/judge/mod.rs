@@ -9,7 +9,7 @@ mod trust;
 use gs_common::finding::Severity;
 use gs_common::suppression::Glob;
 
-use crate::model::{Class, Format, Gap};
+use crate::model::{Class, Format, Gap, Text};
 use crate::sla::Sla;
 
 pub use decide::{decide, unfixed};
@@ -229,11 +229,11 @@ pub struct Decision {
     /// The rule's stable name.
     pub rule: &'static str,
     /// The rule in words, with its values.
-    pub words: String,
+    pub words: Text,
 }
 
 impl Decision {
-    fn new(effect: Effect, rule: &'static str, words: impl Into<String>) -> Self {
+    fn new(effect: Effect, rule: &'static str, words: impl Into<Text>) -> Self {
         Self {
             effect,
             rule,

@@ -27,7 +27,7 @@ fn vulnerability(severity: Severity, change: impl FnOnce(&mut Row)) -> Vulnerabi
         disagreement: None,
         malicious: row.malicious(),
         known_exploited: row.known_exploited,
-        rows: vec![(0, row)],
+        rows: vec![(0, Box::new(row))],
     }
 }
 
@@ -79,10 +79,10 @@ fn a_suppression_of_the_scanner_holds_until_its_last_day() {
     let policy = Policy::default();
     let until = |day| {
         vulnerability(Severity::High, |row| {
-            row.suppressed = Some(ScannerSuppression {
+            row.suppressed = Some(Box::new(ScannerSuppression {
                 expires: Some(day),
                 ..ScannerSuppression::default()
-            });
+            }));
         })
     };
     check(&policy, &until(TODAY), Effect::Ignore, "scanner_suppressed");

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Outcome, PackageRef, Rating, ScannerSuppression};
+use crate::model::{Outcome, PackageRef, Rating};
 
 fn input(rows: Vec<Row>) -> InputReport {
     let mut inputs = crate::formats::read("test", std::io::Cursor::new(b"[]".to_vec()), None);
     let mut input = inputs.remove(0);
     input.outcome = Outcome::Findings;
-    input.rows = rows;
+    input.rows = rows.into_iter().map(Box::new).collect();
     input
 }
 
@@ -88,7 +88,7 @@ fn the_highest_of_labels_and_vectors_counts_and_the_difference_is_shown() {
     let mut rated = row(Some("npm"), "a", &["GHSA-1"]);
     rated.severity = Severity::Medium;
     for severity in [Severity::Medium, Severity::High] {
-        rated.ratings.push(Rating {
+        rated.rate(Rating {
             source: "x".into(),
             severity,
             score: None,
@@ -142,7 +142,7 @@ fn lines_of_code_are_the_same_where_rule_and_place_are() {
 #[test]
 fn counts_leave_out_what_the_scanner_suppresses() {
     let mut ignored = row(Some("npm"), "b", &["CVE-2"]);
-    ignored.suppressed = Some(ScannerSuppression::default());
+    ignored.suppressed = Some(Box::default());
     let same = row(Some("npm"), "a", &["CVE-1"]);
     let counts = counts(&input(vec![same.clone(), same, ignored]));
     assert_eq!((counts.rows, counts.unique, counts.suppressed), (2, 1, 1));

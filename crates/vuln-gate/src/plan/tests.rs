@@ -23,7 +23,7 @@ fn vulnerability(
         known_exploited: false,
         rows: vec![(
             0,
-            Row {
+            Box::new(Row {
                 id: rule.into(),
                 package: Some(PackageRef {
                     ecosystem: Some(ecosystem.into()),
@@ -33,7 +33,7 @@ fn vulnerability(
                 }),
                 fixed: fixed.iter().map(|version| (*version).into()).collect(),
                 ..Row::default()
-            },
+            }),
         )],
     }
 }
@@ -176,7 +176,7 @@ fn one_upgrade_of_a_parent_clears_what_it_brings_in() {
         .into_iter()
         .map(|name| {
             let mut v = vulnerability(&format!("GHSA-{name}"), "npm", name, "", &["9.9.9"]);
-            v.rows[0].1.fix_by = Some(fix.clone());
+            v.rows[0].1.fix_by = Some(Box::new(fix.clone()));
             v
         })
         .collect();

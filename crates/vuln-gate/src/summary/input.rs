@@ -1,6 +1,7 @@
 //! An input of the report, with its scanner's own numbers.
 
 use gs_common::finding::Severity;
+use gs_common::members::{Member, Members};
 use gs_common::report::Input;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -12,37 +13,32 @@ use crate::model::InputReport;
 /// Targets that are listed of one input.
 const MOST_TARGETS: usize = 20;
 
+/// Adds a member where there is anything to say.
+fn put(more: &mut Members, name: &'static str, value: Value) {
+    if !value.is_null() {
+        more.insert(name, value);
+    }
+}
+
 pub(super) fn input_of(input: &InputReport, counts: &Counts, now: Timestamp) -> Input {
-    let mut more = Map::new();
-    let mut put = |name: &str, value: Value| {
-        if !value.is_null() {
-            more.insert(name.to_owned(), value);
-        }
-    };
+    let mut more = Members::default();
     put(
+        &mut more,
         "document",
         (input.document > 1).then_some(input.document).into(),
     );
-    put("tool", input.tool.clone().into());
-    put("why", input.why.clone().into());
-    put("rows", counts.rows.into());
-    put("unique", counts.unique.into());
+    put(&mut more, "tool", input.tool.clone().into());
+    put(&mut more, "why", input.why.clone().into());
+    put(&mut more, "rows", counts.rows.into());
+    put(&mut more, "unique", counts.unique.into());
     let severities: Map<String, Value> = Severity::ALL
         .iter()
         .zip(counts.severities)
         .map(|(severity, count)| (severity.as_str().to_owned(), count.into()))
         .collect();
-    put("severities", severities.into());
-    put(
-        "ids",
-        counts
-            .ids
-            .iter()
-            .map(|id| Value::from(&**id))
-            .collect::<Vec<_>>()
-            .into(),
-    );
-    put("suppressed", counts.suppressed.into());
+    put(&mut more, "severities", severities.into());
+    more.insert("ids", Member::Texts(counts.ids.clone()));
+    put(&mut more, "suppressed", counts.suppressed.into());
     if !counts.apart.is_empty() {
         let mut apart: Map<String, Value> = Map::new();
         for (class, severity, count) in &counts.apart {
@@ -53,18 +49,21 @@ pub(super) fn input_of(input: &InputReport, counts: &Counts, now: Timestamp) -> 
                 class.insert(severity.as_str().to_owned(), (*count).into());
             }
         }
-        put("apart", apart.into());
+        put(&mut more, "apart", apart.into());
     }
-    put("bytes", input.bytes.into());
+    put(&mut more, "bytes", input.bytes.into());
     put(
+        &mut more,
         "created_at",
         input.created.map(|at| format!("{at:.3}")).into(),
     );
     put(
+        &mut more,
         "database_at",
         input.database.map(|at| format!("{at:.3}")).into(),
     );
     put(
+        &mut more,
         "database_age_seconds",
         judge::database_age_seconds(input, now).into(),
     );
@@ -75,7 +74,7 @@ pub(super) fn input_of(input: &InputReport, counts: &Counts, now: Timestamp) -> 
         .map(|target| Value::from(&**target))
         .collect();
     if !targets.is_empty() {
-        put("targets", targets.into());
+        put(&mut more, "targets", targets.into());
     }
     if !input.stated.is_empty() {
         let stated: Map<String, Value> = input
@@ -83,7 +82,7 @@ pub(super) fn input_of(input: &InputReport, counts: &Counts, now: Timestamp) -> 
             .iter()
             .map(|(name, number)| ((*name).to_owned(), (*number).into()))
             .collect();
-        put("stated", stated.into());
+        put(&mut more, "stated", stated.into());
     }
     if !input.notes.is_empty() {
         let gaps: Vec<Value> = input
@@ -91,7 +90,7 @@ pub(super) fn input_of(input: &InputReport, counts: &Counts, now: Timestamp) -> 
             .iter()
             .map(|note| json!({"gap": note.gap.as_str(), "subject": note.subject, "message": note.message}))
             .collect();
-        put("gaps", gaps.into());
+        put(&mut more, "gaps", gaps.into());
     }
     Input {
         path: input.path.clone(),

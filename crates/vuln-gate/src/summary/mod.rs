@@ -17,49 +17,64 @@ use serde_json::{Map, Value, json};
 use crate::accept::Accepted;
 use crate::config::Config;
 use crate::judge::{self, Effect, reason};
-use crate::model::InputReport;
+use crate::model::{InputReport, Text, Vulnerability};
 use crate::plan;
 use crate::run::Judged;
+use finding::Maker;
 use tally::Tally;
+
+/// Upgrades that are told in the report's `next`; all of them are in `details.plan`.
+const MOST_STEPS: usize = 3;
 
 /// Makes the findings of all vulnerabilities, in their order.
 #[must_use]
-pub fn findings(judged: &Judged) -> Vec<Finding> {
-    let change = judged.change.as_ref();
-    judged
-        .vulnerabilities
-        .iter()
-        .zip(&judged.decisions)
-        .enumerate()
+pub fn findings(judged: &Judged, accepted: &Accepted) -> Vec<Finding> {
+    let mut maker = Maker::new(&judged.inputs);
+    let both = judged.vulnerabilities.iter().zip(&judged.decisions);
+    both.enumerate()
         .map(|(at, (vulnerability, decision))| {
-            let introduced = change.and_then(|change| change.introduced.get(at).copied());
-            finding::finding(vulnerability, decision, introduced, judged)
+            let mut finding = maker.finding(vulnerability, decision, judged.introduced(at));
+            accepted.mark(at, &mut finding);
+            finding
         })
         .collect()
 }
 
-/// Makes the report. `findings` are those of [`findings`], after exceptions have been put to them.
+/// The stable identity of a vulnerability's finding.
+#[must_use]
+pub fn fingerprint(vulnerability: &Vulnerability) -> String {
+    finding::fingerprint_of(vulnerability)
+}
+
+/// Makes the report.
 #[must_use]
 pub fn report(
     config: &Config,
-    judged: &Judged,
-    mut findings: Vec<Finding>,
+    mut judged: Judged,
     accepted: &Accepted,
     started_at: Timestamp,
 ) -> Report {
-    let warned = |at: usize, finding: &Finding| {
-        finding.suppressed.is_none()
-            && judged
-                .decisions
-                .get(at)
-                .is_some_and(|decision| decision.effect == Effect::Warn)
-    };
-    let warns: Vec<bool> = findings
-        .iter()
-        .enumerate()
-        .map(|(at, finding)| warned(at, finding))
-        .collect();
-    let tally = Tally::of(judged, &findings, &warns);
+    let mut tally = Tally::default();
+    let mut standings = Vec::with_capacity(judged.vulnerabilities.len());
+    let both = judged.vulnerabilities.iter().zip(&judged.decisions);
+    for (at, (vulnerability, decision)) in both.enumerate() {
+        let scanner = finding::suppression(vulnerability, decision).map(|_| finding::SCANNER);
+        let by = scanner.or(accepted.by(at));
+        tally.add(vulnerability, decision, by);
+        standings.push(Standing {
+            blocking: decision.effect == Effect::Block && by.is_none(),
+            suppressed: by.is_some(),
+        });
+    }
+    let blocking = judged.vulnerabilities.iter().zip(&standings);
+    let plan = plan::of(
+        blocking
+            .filter(|(_, standing)| standing.blocking)
+            .map(|(vulnerability, _)| vulnerability),
+    );
+    let (steps, plan) = (plan.next(MOST_STEPS), plan.to_json());
+    let findings = listed(config, &mut judged, accepted, &standings);
+    let judged = &judged;
     let mut checks = checks::checks(config, judged, &tally);
     checks.extend(checks::exceptions_check(accepted));
     let verdict = Verdict::over(checks.iter().map(|check| check.verdict));
@@ -71,15 +86,9 @@ pub fn report(
             .unwrap_or_default(),
     };
     let summary = words::sentence(verdict, judged, &tally, &checks, &findings);
-    let blocking = judged.vulnerabilities.iter().zip(&findings);
-    let plan = plan::of(
-        blocking
-            .filter(|(_, finding)| finding.blocking)
-            .map(|(v, _)| v),
-    );
-    let next = words::next(judged, verdict, &findings, &plan);
-    let mut details = details(judged, &tally, findings.len(), config.max_findings);
-    details.insert("plan".to_owned(), plan.to_json());
+    let next = words::next(judged, verdict, &findings, steps);
+    let mut details = details(judged, &tally, findings.len());
+    details.insert("plan".to_owned(), plan);
     if let Some(rows) = accepted.rows() {
         details.insert("exceptions".to_owned(), rows);
     }
@@ -88,15 +97,12 @@ pub fn report(
     }
     let mut not_covered = words::not_covered(judged, &tally);
     not_covered.extend(accepted.notes.iter().chain(&accepted.vex).cloned());
-    sort(&mut findings);
-    if findings.len() > config.max_findings {
+    if standings.len() > findings.len() {
         not_covered.push(format!(
             "the report lists the worst {} of {} findings; all were judged and counted (--max-findings)",
-            config.max_findings,
-            findings.len()
+            findings.len(),
+            standings.len()
         ));
-        findings.truncate(config.max_findings);
-        findings.shrink_to_fit();
     }
     Report {
         schema: SCHEMA.to_owned(),
@@ -143,22 +149,59 @@ fn subject(inputs: &[InputReport]) -> String {
     }
 }
 
-/// The worst first: what counts before what does not, then by severity, then by name.
-fn sort(findings: &mut [Finding]) {
-    let package = |finding: &Finding| finding.package.as_ref().map(|package| package.name.clone());
-    findings.sort_by(|left, right| {
-        right
-            .blocking
-            .cmp(&left.blocking)
-            .then(left.suppressed.is_some().cmp(&right.suppressed.is_some()))
-            .then(right.severity.cmp(&left.severity))
-            .then_with(|| left.rule.cmp(&right.rule))
-            .then_with(|| package(left).cmp(&package(right)))
-            .then_with(|| left.fingerprint.cmp(&right.fingerprint))
-    });
+/// What became of a vulnerability.
+struct Standing {
+    blocking: bool,
+    suppressed: bool,
 }
 
-fn details(judged: &Judged, tally: &Tally, listed: usize, most: usize) -> Map<String, Value> {
+/// The findings that the report lists, the worst first: what counts before what does not, then by severity, then by
+/// name. A large report has tens of thousands of rows: each is let go once it is a finding.
+fn listed(
+    config: &Config,
+    judged: &mut Judged,
+    accepted: &Accepted,
+    standings: &[Standing],
+) -> Vec<Finding> {
+    fn name(vulnerability: &Vulnerability) -> Option<&Text> {
+        vulnerability.package().map(|package| &package.name)
+    }
+    let mut vulnerabilities = std::mem::take(&mut judged.vulnerabilities);
+    // What is sorted are numbers: a vulnerability is large, and a sort holds half of what it sorts twice.
+    let both = vulnerabilities.iter().zip(standings);
+    let mut order: Vec<(usize, (&Vulnerability, &Standing))> = both.enumerate().collect();
+    order.sort_by(|(_, (left, one)), (_, (right, other))| {
+        other
+            .blocking
+            .cmp(&one.blocking)
+            .then(one.suppressed.cmp(&other.suppressed))
+            .then(right.severity.cmp(&left.severity))
+            .then_with(|| left.rule.cmp(&right.rule))
+            .then_with(|| name(left).cmp(&name(right)))
+            .then_with(|| fingerprint(left).cmp(&fingerprint(right)))
+    });
+    let order: Vec<usize> = order.into_iter().map(|(at, _)| at).collect();
+    let (first, others) = order.split_at(order.len().min(config.max_findings));
+    for at in others {
+        if let Some(vulnerability) = vulnerabilities.get_mut(*at) {
+            vulnerability.rows = Vec::new();
+        }
+    }
+    let mut findings = Vec::with_capacity(first.len());
+    let mut maker = Maker::new(&judged.inputs);
+    for at in first {
+        let decision = judged.decisions.get(*at);
+        if let (Some(vulnerability), Some(decision)) = (vulnerabilities.get_mut(*at), decision) {
+            let mut finding = maker.finding(vulnerability, decision, judged.introduced(*at));
+            accepted.mark(*at, &mut finding);
+            findings.push(finding);
+            vulnerability.rows = Vec::new();
+        }
+    }
+    findings
+}
+
+fn details(judged: &Judged, tally: &Tally, listed: usize) -> Map<String, Value> {
     let severities = |counts: &BTreeMap<Severity, u64>| -> Map<String, Value> {
         Severity::ALL
             .iter()
@@ -175,7 +218,7 @@ fn details(judged: &Judged, tally: &Tally, listed: usize, most: usize) -> Map<St
         .collect();
     let mut details = Map::new();
     details.insert("findings".to_owned(), tally.total().into());
-    details.insert("listed".to_owned(), listed.min(most).into());
+    details.insert("listed".to_owned(), listed.into());
     details.insert("blocking".to_owned(), tally.blocking().into());
     details.insert("warning".to_owned(), tally.warning().into());
     details.insert("suppressed".to_owned(), json!(tally.suppressed));

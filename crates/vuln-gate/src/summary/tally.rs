@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use gs_common::finding::{Finding, Severity};
+use gs_common::finding::Severity;
 
-use crate::model::Class;
-use crate::run::Judged;
+use crate::judge::{Decision, Effect};
+use crate::model::{Class, Vulnerability};
 
 /// Numbers over all findings.
+#[derive(Default)]
 pub(super) struct Tally {
     /// Findings that block, by class.
     pub(super) blocking: BTreeMap<Class, u64>,
@@ -20,33 +21,19 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of(judged: &Judged, findings: &[Finding], warns: &[bool]) -> Self {
-        let mut tally = Self {
-            blocking: BTreeMap::new(),
-            warning: BTreeMap::new(),
-            all: BTreeMap::new(),
-            suppressed: BTreeMap::new(),
-            rules: BTreeMap::new(),
-        };
-        let both = judged.vulnerabilities.iter().zip(&judged.decisions);
-        for ((finding, warns), (vulnerability, decision)) in findings.iter().zip(warns).zip(both) {
-            let class = vulnerability.class;
-            *tally
-                .all
-                .entry(class)
-                .or_default()
-                .entry(finding.severity)
-                .or_default() += 1;
-            *tally.rules.entry(decision.rule).or_default() += 1;
-            if let Some(suppressed) = &finding.suppressed {
-                *tally.suppressed.entry(suppressed.by.clone()).or_default() += 1;
-            } else if finding.blocking {
-                *tally.blocking.entry(class).or_default() += 1;
-            } else if *warns {
-                *tally.warning.entry(class).or_default() += 1;
-            }
+    /// Counts one, with what accepts it.
+    pub(super) fn add(&mut self, v: &Vulnerability, decision: &Decision, by: Option<&str>) {
+        let class = v.class;
+        let by_severity = self.all.entry(class).or_default();
+        *by_severity.entry(v.severity).or_default() += 1;
+        *self.rules.entry(decision.rule).or_default() += 1;
+        if let Some(by) = by {
+            *self.suppressed.entry(by.to_owned()).or_default() += 1;
+        } else if decision.effect == Effect::Block {
+            *self.blocking.entry(class).or_default() += 1;
+        } else if decision.effect == Effect::Warn {
+            *self.warning.entry(class).or_default() += 1;
         }
-        tally
     }
 
     pub(super) fn blocking(&self) -> u64 {

@@ -7,11 +7,7 @@ use gs_common::verdict::Verdict;
 use super::tally::Tally;
 use crate::judge;
 use crate::model::Format;
-use crate::plan::Plan;
 use crate::run::Judged;
-
-/// Upgrades that are told in the report's `next`; all of them are in `details.plan`.
-const MOST_STEPS: usize = 3;
 
 pub(super) fn sentence(
     verdict: Verdict,
@@ -43,8 +39,7 @@ pub(super) fn sentence(
             let blocking = tally.blocking();
             let worst = findings
                 .iter()
-                .filter(|finding| finding.blocking && finding.suppressed.is_none())
-                .max_by_key(|finding| finding.severity);
+                .find(|finding| finding.blocking && finding.suppressed.is_none());
             let first = worst
                 .map(|finding| format!(", the worst is {}", named(finding)))
                 .unwrap_or_default();
@@ -111,16 +106,15 @@ pub(super) fn next(
     judged: &Judged,
     verdict: Verdict,
     findings: &[Finding],
-    plan: &Plan,
+    steps: Vec<String>,
 ) -> Vec<String> {
     let mut next: Vec<String> = Vec::new();
     if verdict == Verdict::Fail
         && let Some(finding) = findings
             .iter()
-            .filter(|finding| finding.blocking && finding.suppressed.is_none())
-            .max_by_key(|finding| finding.severity)
+            .find(|finding| finding.blocking && finding.suppressed.is_none())
     {
-        next.extend(plan.next(MOST_STEPS));
+        next.extend(steps);
         let paths: Vec<&str> = judged
             .inputs
             .iter()

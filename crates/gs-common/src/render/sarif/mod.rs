@@ -267,7 +267,7 @@ fn rule(id: &str, finding: &Finding) -> Rule {
         finding
             .package
             .as_ref()
-            .and_then(|package| package.ecosystem.clone()),
+            .and_then(|package| package.ecosystem.as_deref().map(str::to_owned)),
     );
     tags.truncate(MOST_TAGS);
     Rule {
@@ -299,7 +299,7 @@ fn security_severity(finding: &Finding) -> Option<String> {
     let score = finding
         .more
         .get("cvss_score")
-        .and_then(serde_json::Value::as_f64)
+        .and_then(|score| score.as_f64())
         .filter(|score| Severity::of_score(*score) == Some(finding.severity));
     let middle = match finding.severity {
         Severity::Critical => 9.5,
@@ -332,7 +332,8 @@ fn outcome(
     if !package.is_empty() {
         message = format!("{}: {message}", visible(&package));
     }
-    for further in finding.message.iter().chain(&finding.advice) {
+    let advice = finding.advice.iter().map(String::as_str);
+    for further in finding.message.as_deref().into_iter().chain(advice) {
         message = format!("{message}\n{}", visible(further));
     }
     let mut locations: Vec<Location> = findings::places(finding)
@@ -384,7 +385,7 @@ fn fallback(report: &Report) -> Location {
         .first()
         .map_or(crate::config::FILE_NAME, |input| input.path.as_str());
     location(&Spot {
-        path: path.to_owned(),
+        path: path.into(),
         ..Spot::default()
     })
 }

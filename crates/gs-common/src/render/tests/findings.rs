@@ -8,35 +8,35 @@ use crate::verdict::Verdict;
 
 fn vulnerability(rule: &str, severity: Severity) -> Finding {
     Finding {
-        rule: rule.to_owned(),
-        title: "Prototype pollution in merge".to_owned(),
+        rule: rule.into(),
+        title: "Prototype pollution in merge".into(),
         severity,
-        ids: vec![rule.to_owned(), "GHSA-35jh-r3h4-6jhm".to_owned()],
+        ids: vec![rule.into(), "GHSA-35jh-r3h4-6jhm".into()],
         package: Some(Package {
-            ecosystem: Some("npm".to_owned()),
-            name: "lodash".to_owned(),
-            version: Some("4.17.20".to_owned()),
-            fixed: Some("4.17.21".to_owned()),
+            ecosystem: Some("npm".into()),
+            name: "lodash".into(),
+            version: Some("4.17.20".into()),
+            fixed: Some("4.17.21".into()),
         }),
         place: Some(Spot {
-            path: "web app/package-lock.json".to_owned(),
+            path: "web app/package-lock.json".into(),
             line: Some(12),
             commit: None,
         }),
         places: vec![
             Spot {
-                path: "web app/package-lock.json".to_owned(),
+                path: "web app/package-lock.json".into(),
                 line: Some(12),
                 commit: None,
             },
             Spot {
-                path: "api/package-lock.json".to_owned(),
+                path: "api/package-lock.json".into(),
                 line: None,
                 commit: None,
             },
         ],
-        sources: vec!["npm-audit".to_owned(), "trivy".to_owned()],
-        fingerprint: crate::fingerprint::plain("vulnerability", &[rule, "npm", "lodash"]),
+        sources: vec!["npm-audit".into(), "trivy".into()],
+        fingerprint: crate::fingerprint::plain("vulnerability", &[rule, "npm", "lodash"]).into(),
         blocking: severity >= Severity::High,
         advice: vec!["npm install lodash@4.17.21".to_owned()],
         ..Finding::default()
@@ -59,20 +59,20 @@ pub(super) fn gate() -> Report {
     }];
     let mut accepted = vulnerability("CVE-2020-8203", Severity::High);
     accepted.blocking = false;
-    accepted.suppressed = Some(Suppressed {
+    accepted.suppressed = Some(Box::new(Suppressed {
         by: "exception".to_owned(),
         reason: Some("never called | with foreign input".to_owned()),
         owner: Some("team-trading".to_owned()),
         expires: Some("2026-12-31".to_owned()),
         place: Some("exceptions.toml:3".to_owned()),
-    });
+    }));
     let mut hostile = vulnerability("a|b\u{1b}[31m", Severity::Critical);
-    hostile.title = HOSTILE.to_owned();
-    hostile.message = Some(HOSTILE.to_owned());
+    hostile.title = HOSTILE.into();
+    hostile.message = Some(HOSTILE.into());
     hostile.place = Some(Spot {
-        path: "src/a,b:c%.rs".to_owned(),
+        path: "src/a,b:c%.rs".into(),
         line: Some(3),
-        commit: Some("0123456789abcdef0123".to_owned()),
+        commit: Some("0123456789abcdef0123".into()),
     });
     let mut placeless = vulnerability("PYSEC-2020-1", Severity::Unknown);
     placeless.place = None;
@@ -253,7 +253,7 @@ fn sarif_beyond_the_limits_loses_the_least_severe_and_says_so() {
         .collect();
     report.findings[55].places = (0..1_500)
         .map(|index| Spot {
-            path: format!("a/{index}"),
+            path: format!("a/{index}").into(),
             ..Spot::default()
         })
         .collect();
