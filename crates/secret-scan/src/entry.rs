@@ -18,6 +18,7 @@ use jiff::civil::Date;
 
 use crate::args::{BaselineVerb, Cli, RunArgs, SettingArgs, Verb};
 use crate::config::{Config, Setting};
+use crate::ending::{self, Stop};
 use crate::summary::{self, Facts};
 use crate::{baseline, doctor, run, verbs};
 
@@ -130,14 +131,14 @@ fn scan(
         talk.warning(warning);
     }
     let started_at = Timestamp::now();
-    let folder = private_folder()?;
+    let (folder, stop) = private_folder()?;
     let place = folder.path().to_owned();
     let facts = in_runtime(async {
         let scanned = {
-            let work = run::run(&mut config, variables, &place, redactor, talk);
+            let work = run::run(&mut config, variables, &place, redactor, &stop, talk);
             tokio::select! {
                 facts = work => Some(facts),
-                () = interrupted() => None,
+                () = stop.clone().at_once() => None,
             }
         };
         remove(folder).await;
@@ -168,13 +169,19 @@ fn examine(
 ) -> Result<Exit, ConfigError> {
     let sinks = sinks(&args.output)?;
     let config = Config::resolve(args, variables, cwd, today)?;
-    let folder = private_folder()?;
+    let (folder, stop) = private_folder()?;
     let place = folder.path().to_owned();
     let report = in_runtime(async {
-        let report = doctor::examine(&config, variables, &place).await;
+        let report = tokio::select! {
+            report = doctor::examine(&config, variables, &place) => Some(report),
+            () = stop.asked() => None,
+        };
         remove(folder).await;
         report
     })?;
+    let Some(report) = report else {
+        return Ok(Exit::Interrupted);
+    };
     let redactor = Redactor::new();
     // Whoever asks the doctor wants to see what is there, not only that all is well.
     let mut output = args.output.clone();
@@ -182,16 +189,24 @@ fn examine(
     Ok(finish(report, &redactor, &sinks, &output, variables, talk))
 }
 
-/// A folder that only this user can look into.
-fn private_folder() -> Result<tempfile::TempDir, ConfigError> {
+/// A folder that only this user can look into, and who ends the run: from here on nothing may end it
+/// without removing that folder.
+fn private_folder() -> Result<(tempfile::TempDir, Stop), ConfigError> {
+    let stop =
+        ending::listen().map_err(|error| ConfigError::new(format!("cannot start: {error}")))?;
+    ending::on_panic(|said| {
+        let _ = std::io::stderr().write_all(said.as_bytes());
+    });
     let mut builder = tempfile::Builder::new();
     builder.prefix("gs-secret-scan-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir().map_err(|error| {
+    let folder = builder.tempdir().map_err(|error| {
         ConfigError::new(format!("cannot make a temporary folder: {error}"))
             .hint("make room, or let TMPDIR name a folder that this user may write to")
-    })
+    })?;
+    ending::uses(folder.path());
+    Ok((folder, stop))
 }
 
 /// Removes the folder with all that an engine left in it. One that was just killed may still be writing.
@@ -211,24 +226,10 @@ fn in_runtime<T>(work: impl Future<Output = T>) -> Result<T, ConfigError> {
         .enable_all()
         .build()
         .map_err(|error| ConfigError::new(format!("cannot start: {error}")))?;
-    Ok(runtime.block_on(work))
-}
-
-/// Ends with the first Ctrl-C or SIGTERM.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            },
-            Err(_) => drop(tokio::signal::ctrl_c().await),
-        }
-    }
-    #[cfg(not(unix))]
-    drop(tokio::signal::ctrl_c().await);
+    let done = runtime.block_on(work);
+    // A file of an engine that cannot be read to its end must not hold up that of the run.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn finish(

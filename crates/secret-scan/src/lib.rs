@@ -7,6 +7,7 @@
 //! same engines elsewhere) reported. [`value`] gives every secret its fingerprint, [`incident`] makes
 //! one finding of all rows that are the same secret, [`baseline`] holds the accepted ones, [`judge`]
 //! says what it all means, and [`summary`] makes the [`Report`](gs_common::report::Report) of it.
+//! [`ending`] sees to it that nothing stays of a run, however it ends.
 //!
 //! No value of a secret leaves this crate: rows hold them in a type that does not print itself, the
 //! report has fingerprints only, and what engines say on stderr goes through a redactor that knows
@@ -17,6 +18,7 @@ pub mod args;
 pub mod baseline;
 pub mod config;
 mod doctor;
+pub mod ending;
 pub mod engine;
 mod entry;
 pub mod event;

@@ -11,11 +11,13 @@ mod tests;
 mod words;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -393,21 +395,37 @@ async fn capture(from: Option<impl AsyncRead + Unpin>, into: &mut Output, most: 
     }
 }
 
+/// The groups that live now.
+static LIVE: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Kills all that [`Program`] started in this process and that still lives, for a process that is about to
+/// end without dropping its futures: a panic that aborts, an exit from another thread.
+pub fn kill_all() {
+    #[cfg(unix)]
+    for leader in LIVE.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        if let Some(leader) = rustix::process::Pid::from_raw(*leader) {
+            // Nobody left is what is wanted.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// The process group of a program. Dropping it kills what is left.
 struct Group {
+    id: Option<i32>,
     #[cfg(unix)]
     leader: Option<rustix::process::Pid>,
 }
 
 impl Group {
     fn of(child: &Child) -> Self {
-        #[cfg(not(unix))]
-        let _ = child;
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        live.extend(id);
         Self {
+            id,
             #[cfg(unix)]
-            leader: child
-                .id()
-                .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)),
+            leader: id.and_then(rustix::process::Pid::from_raw),
         }
     }
 
@@ -465,5 +483,9 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
+        if let Some(id) = self.id {
+            let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+            live.remove(&id);
+        }
     }
 }
