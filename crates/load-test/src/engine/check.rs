@@ -39,7 +39,6 @@ pub async fn check(
 ) -> Result<(Vec<Checked>, bool), NoStart> {
     let mut cancel = std::pin::pin!(cancel);
     tokio::select! {
-        // First, as in a run.
         biased;
         () = &mut cancel => return Err(NoStart::Cancelled),
         prepared = prepare(&mut plan) => drop(prepared?),

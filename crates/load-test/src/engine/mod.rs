@@ -267,8 +267,6 @@ pub async fn run(
         Ok((descriptor_limit, saved))
     };
     let (descriptor_limit, saved) = tokio::select! {
-        // Asked for first: reading the system's certificates takes a while, and a signal that came
-        // meanwhile would end the process without a report.
         biased;
         () = &mut cancel => return Err(NoStart::Cancelled),
         begun = begin => begun?,

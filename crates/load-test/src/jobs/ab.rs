@@ -4,10 +4,8 @@
 //! the minute is unfair to neither. Both runs of a pair draw the same requests.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -210,7 +208,7 @@ struct Plans {
 impl Plans {
     /// The pairs that were run to their end, and why there are no more, if there should be.
     async fn run(&self, pairs: usize, talk: &mut Talk) -> (Vec<(Run, Run)>, Option<Ended>) {
-        let stop = stopper().await;
+        let stop = stopper();
         let mut ran: Vec<(Run, Run)> = Vec::new();
         for pair in 0..pairs {
             let mut found: [Option<Run>; 2] = [None, None];
@@ -247,15 +245,11 @@ impl Plans {
 }
 
 /// Tells all runs of a job that the first Ctrl-C or SIGTERM came, from now on.
-pub(super) async fn stopper() -> watch::Receiver<bool> {
+pub(super) fn stopper() -> watch::Receiver<bool> {
     let (say, hear) = watch::channel(false);
-    let mut signal = Box::pin(interrupted());
-    // A signal is heard once it was asked for; what is spawned asks only when this task waits.
-    let came = poll_fn(|context| Poll::Ready(signal.as_mut().poll(context).is_ready())).await;
+    let signal = interrupted();
     tokio::spawn(async move {
-        if !came {
-            signal.await;
-        }
+        signal.await;
         let _ = say.send(true);
         // Kept, so that who asks later hears it too.
         say.closed().await;

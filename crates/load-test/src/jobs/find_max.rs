@@ -182,7 +182,7 @@ async fn climb(
     deadline: Instant,
     talk: &mut Talk,
 ) -> (Vec<Trial>, End) {
-    let stop = stopper().await;
+    let stop = stopper();
     let mut trials = Vec::new();
     loop {
         let (rate, confirms) = match search.next() {

@@ -241,7 +241,7 @@ impl Engine {
         } else {
             program
         };
-        let ran = match program.run().await {
+        let ran = match program.run_until(setup.git.stop().asked()).await {
             Ok(ran) => ran,
             Err(error) => {
                 let program = self.program.display();
@@ -311,7 +311,7 @@ impl Engine {
             .folder(setup.folder)
             .variable("TMPDIR", setup.folder)
             .deadline(VERSION_WITHIN.min(setup.time_left()))
-            .run()
+            .run_until(setup.git.stop().asked())
             .await
             .ok()?;
         if ran.ended != Ended::Code(0) {

@@ -225,6 +225,15 @@ fn work(kind: Kind, pass: Pass, stated: &Stated, expected: &Expected) -> Option<
                     format!("{name} does not say that it finished scanning"),
                 ));
             }
+            if let (Some(done), Some(wanted), Kind::Kingfisher) =
+                (stated.commits, expected.commits, kind)
+                && done < wanted
+            {
+                return Some((
+                    Outcome::Incomplete,
+                    format!("{name} read {done} commits, and there are {wanted} with text"),
+                ));
+            }
             match (stated.chunks, stated.bytes) {
                 (Some(0), _) | (_, Some(0)) => {
                     nothing(format!("{name} scanned nothing of the {}", pass.as_str()))

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gs_common::cli::Talk;
+use gs_common::outside::Stop;
 use gs_common::redact::Redactor;
 use gs_common::suppression::Origin;
 use jiff::Timestamp;
@@ -49,6 +50,7 @@ pub(crate) async fn run(
     variables: &BTreeMap<String, String>,
     folder: &Path,
     redactor: &Redactor,
+    stop: &Stop,
     talk: &mut Talk,
 ) -> Facts {
     let path_variable = variables.get("PATH").map(String::as_str);
@@ -62,8 +64,15 @@ pub(crate) async fn run(
                         range,
                         history,
                         tree,
-                    } => repository(config, variables, folder, range, history, tree, talk).await,
-                    _ => staged(config, variables, folder).await,
+                    } => {
+                        let selection = Wanted {
+                            range,
+                            history,
+                            tree,
+                        };
+                        repository(config, variables, folder, selection, stop.clone(), talk).await
+                    }
+                    _ => staged(config, variables, folder, stop.clone()).await,
                 }
             };
             let (mut facts, ()) = tokio::join!(scan, binary::hash(&mut binaries));
@@ -73,6 +82,7 @@ pub(crate) async fn run(
                 }
             }
             facts.binaries = binaries;
+            facts.interrupted = stop.is_asked();
             facts
         }
     };
@@ -135,9 +145,14 @@ fn subject(config: &Config, commit: Option<String>) -> (String, String, Option<S
     ("repository".to_owned(), shown(&config.path), commit)
 }
 
-async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &Path) -> Facts {
+async fn staged(
+    config: &Config,
+    variables: &BTreeMap<String, String>,
+    folder: &Path,
+    stop: Stop,
+) -> Facts {
     let ends_at = Instant::now() + config.deadline;
-    let git = Git::new(&config.path, variables, config.deadline);
+    let git = Git::new(&config.path, variables, config.deadline).until(stop);
     let found = repo::look(&config.path, &git, None, false).await;
     let mut facts = Facts {
         subject: subject(config, None),
@@ -214,17 +229,28 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
     facts
 }
 
+/// What of a repository is to be scanned.
+struct Wanted {
+    range: Option<String>,
+    history: bool,
+    tree: bool,
+}
+
 async fn repository(
     config: &mut Config,
     variables: &BTreeMap<String, String>,
     folder: &Path,
-    range: Option<String>,
-    history: bool,
-    tree: bool,
+    wanted: Wanted,
+    stop: Stop,
     talk: &mut Talk,
 ) -> Facts {
+    let Wanted {
+        range,
+        history,
+        tree,
+    } = wanted;
     let ends_at = Instant::now() + config.deadline;
-    let git = Git::new(&config.path, variables, config.deadline);
+    let git = Git::new(&config.path, variables, config.deadline).until(stop);
     let mut facts = Facts {
         subject: subject(config, None),
         ..Facts::default()

@@ -98,6 +98,7 @@ pub(crate) fn of(facts: Facts, config: &Config, started_at: Timestamp) -> Report
     let notes = &config.setting.notes;
     let mut decision = judge::judge(&found, &work, facts.adds_nothing, !notes.is_empty());
     if let Some(problem) = &facts.problem
+        && !facts.interrupted
         && decision.verdict != Verdict::Fail
     {
         decision = Decision {
