@@ -47,7 +47,7 @@ test: $(VENV)/.done prometheus engines ## Run all tests
 	$(CARGO) test --workspace --doc --quiet
 
 .PHONY: ci
-ci: fmt-check lint test check-sarif deny check-docs check-workflows ## Everything that CI runs
+ci: fmt-check lint test check-sarif deny check-docs check-workflows check-deploy ## Everything that CI runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -85,6 +85,13 @@ check-docs: $(VENV)/.done ## Lint the Markdown pages and their links
 check-workflows: $(VENV)/.done ## Lint the workflows
 	$(VENV)/bin/zizmor --offline --persona auditor --no-progress .github
 	$(VENV)/bin/actionlint -color=false
+
+# From the oldest Kubernetes that the manifests are written for to the newest that there is a schema of.
+.PHONY: check-deploy
+check-deploy: $(VENV)/.done ## Hold the manifests in deploy/ against Kubernetes' own schemas
+	for version in 1.29.0 1.33.0 1.37.0; do \
+	  $(VENV)/bin/kubernetes-validate --strict --quiet --kubernetes-version $$version deploy/*.yaml; \
+	done
 
 # Needs a nightly toolchain; seeds stand in each crate's fuzz/corpus, where there are any.
 FUZZ_SECONDS ?= 60
