@@ -441,3 +441,60 @@ fn a_report_that_cannot_be_written_is_no_good_end() {
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("create the folder first"), "{stderr}");
 }
+
+#[test]
+fn what_shows_why_a_goal_is_missed_is_of_the_same_endpoint_persona_or_stage() {
+    let slow = gs_sim::Kind::delay(Duration::from_millis(60));
+    let sim = sim(vec![gs_sim::Fault::on(slow, "/api/v1/performance")]);
+    let folder = tempfile::tempdir().unwrap();
+    let one = |name: &str, think: &str, path: &str| {
+        format!(
+            "[[personas]]\nname = \"{name}\"\nthink = \"{think}\"\n[[personas.tasks]]\nname = \"t\"\nsteps = [{{ get = \"{path}\" }}]\n"
+        )
+    };
+    // Fewer slow requests than the report keeps, so that it keeps those of both stages.
+    let text =
+        one("quick", "20ms", "/api/v1/signals") + &one("slow", "200ms", "/api/v1/performance");
+    let path = personas(folder.path(), &text);
+    let run = run(&[
+        &sim.url(),
+        "--users",
+        "4",
+        "--stage",
+        "4:1s",
+        "--stage",
+        "4:1s",
+        "--personas",
+        &path,
+        // Nobody is so quick.
+        "--goal",
+        "mean<1us for each endpoint",
+        "--goal",
+        "mean<1us for each persona",
+        "--goal",
+        "mean<1us for each stage",
+    ]);
+    assert_eq!(run.code, 1);
+    let proof = |id: &str| run.check(id)["evidence"][0]["text"].as_str().unwrap_or("");
+    for (check, has, has_not) in [
+        ("endpoint (/api/v1/performance)", "performance", "signals"),
+        ("persona (persona slow)", "performance", "signals"),
+    ] {
+        let text = proof(&format!("mean<1us for each {check}"));
+        assert!(
+            text.contains(has) && !text.contains(has_not),
+            "{check}: {text}"
+        );
+    }
+    // The slowest requests of the run are none of these; others than theirs are never named.
+    for check in ["endpoint (/api/v1/signals)", "persona (persona quick)"] {
+        let text = proof(&format!("mean<1us for each {check}"));
+        assert!(!text.contains("performance"), "{check}: {text}");
+    }
+    let stages = [1, 2].map(|stage| {
+        let text = proof(&format!("mean<1us for each stage (stage stage-{stage})")).to_owned();
+        assert!(!text.is_empty());
+        text
+    });
+    assert_ne!(stages[0], stages[1]);
+}

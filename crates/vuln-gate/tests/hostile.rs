@@ -1,12 +1,13 @@
 //! What is not a whole report must never look like one.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::collections::HashSet;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use vuln_gate::formats::read;
-use vuln_gate::model::{Gap, InputReport, Outcome};
+use vuln_gate::model::{Format, Gap, InputReport, Outcome};
 
 fn fixtures() -> Vec<PathBuf> {
     fn below(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -42,34 +43,69 @@ fn could_be_green(inputs: &[InputReport]) -> bool {
         .all(|input| input.outcome.looked_at() && input.notes.is_empty())
 }
 
+/// Where a sample is cut: at every byte, or at places that are spread over it and at each of its last bytes.
+fn cuts(whole: usize, all: bool) -> Vec<usize> {
+    const SPREAD: usize = 200;
+    const LAST: usize = 50;
+    if all {
+        return (0..whole).collect();
+    }
+    // An odd step meets the bytes of a regular text in every position.
+    let step = (whole / SPREAD) | 1;
+    let spread = (0..whole).step_by(step);
+    spread.chain(whole.saturating_sub(LAST)..whole).collect()
+}
+
+/// What a cut leaves depends on what it goes through: so every byte of the smallest sample of each format is met, and
+/// of every sample that is small; the others add their length.
 #[test]
 fn a_report_that_is_cut_off_at_any_byte_is_never_a_whole_one() {
-    let mut cuts = 0;
-    for path in fixtures() {
-        let bytes = std::fs::read(&path).unwrap();
-        let whole = bytes.trim_ascii_end().len();
+    const SMALL: usize = 1_500;
+    let mut samples: Vec<(PathBuf, Vec<u8>)> = fixtures()
+        .into_iter()
         // Yarn writes a document a line: a cut between two lines is told by the missing summary, which
         // yarn 4 does not have.
-        if path.ends_with("made/yarn-4.ndjson") {
-            continue;
-        }
-        // Every byte of a small sample, and of a large one so many that every part of it is met.
-        let step = (whole / 1500).max(1);
-        for end in (0..whole)
-            .step_by(step)
-            .chain(whole.saturating_sub(50)..whole)
-        {
-            cuts += 1;
-            let inputs = of(bytes[..end].to_vec());
-            assert!(
-                !could_be_green(&inputs),
-                "{} cut at {end} of {whole}: {:?}",
-                path.display(),
-                inputs.iter().map(|input| input.outcome).collect::<Vec<_>>()
-            );
-        }
+        .filter(|path| !path.ends_with("made/yarn-4.ndjson"))
+        .map(|path| {
+            let bytes = std::fs::read(&path).unwrap();
+            let whole = bytes.trim_ascii_end().len();
+            (path, bytes[..whole].to_vec())
+        })
+        .collect();
+    samples.sort_by_key(|(_, bytes)| bytes.len());
+    let mut met: HashSet<Format> = HashSet::new();
+    let mut work: Vec<(&Path, &[u8], usize)> = Vec::new();
+    for (path, bytes) in &samples {
+        let whole = of(bytes.clone());
+        let first = whole.first().filter(|input| input.outcome.looked_at());
+        let is_new = first.is_some_and(|input| met.insert(input.format));
+        let ends = cuts(bytes.len(), is_new || bytes.len() <= SMALL);
+        work.extend(
+            ends.into_iter()
+                .map(|end| (path.as_path(), &bytes[..], end)),
+        );
     }
-    assert!(cuts > 1_500, "{cuts}");
+    for format in Format::ALL {
+        assert!(met.contains(&format), "no sample of {format}");
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let part = work.iter().skip(thread).step_by(threads);
+            scope.spawn(move || {
+                for (path, bytes, end) in part {
+                    let inputs = of(bytes[..*end].to_vec());
+                    assert!(
+                        !could_be_green(&inputs),
+                        "{} cut at {end} of {}: {:?}",
+                        path.display(),
+                        bytes.len(),
+                        inputs.iter().map(|input| input.outcome).collect::<Vec<_>>()
+                    );
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -134,6 +170,22 @@ fn depth_size_and_repetition_have_limits() {
         r#"{"SchemaVersion": 2, "Results": [{"Vulnerabilities": ["CVE-1"]}]}"#,
         "invalid type",
     );
+}
+
+/// What nobody asks for has the same limit as what is read, and brackets in a text are no levels.
+#[test]
+fn a_row_has_the_depth_that_a_report_has() {
+    let row = |more: &str| {
+        format!(
+            r#"{{"SchemaVersion": 2, "Results": [{{"Target": "x", "Vulnerabilities": [{{"VulnerabilityID": "CVE-1", "PkgName": "a", "X": {more}}}]}}]}}"#
+        )
+    };
+    let levels = |count: usize| format!("{}{}", "[".repeat(count), "]".repeat(count));
+    refused(row(&levels(150)), "nested deeper");
+    for more in [levels(100), format!("\"{}\"", "[{".repeat(1000))] {
+        let inputs = of(row(&more).into_bytes());
+        assert_eq!(inputs[0].outcome, Outcome::Findings, "{:?}", inputs[0].why);
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Reading reports: bytes become rows, whatever the scanner and whatever they are wrapped in.
 //!
-//! In reading order: [`source`] unwraps the bytes, [`sniff`] tells the format by its members, [`cursor`] walks
-//! through JSON without holding it, [`lenient`] reads values as scanners really write them, [`sink`] takes
+//! In reading order: `ahead` reads and hashes the bytes, [`source`] unwraps them, [`sniff`] tells the format by its
+//! members, [`cursor`] walks through JSON without holding it, [`lenient`] reads values as scanners really write them, [`sink`] takes
 //! rows; then one module for each format.
 
+mod ahead;
 pub mod cargo_audit;
 pub mod cursor;
 pub mod dependency_check;
@@ -40,7 +41,7 @@ const MOST_DOCUMENTS: usize = 1000;
 /// Reads every report in a file; `-` is stdin. What cannot be read becomes an input of outcome
 /// `not_a_report`, never nothing.
 #[must_use]
-pub fn read_path(path: &str, stdin: impl Read + 'static) -> Vec<InputReport> {
+pub fn read_path(path: &str, stdin: impl Read + Send + 'static) -> Vec<InputReport> {
     if path == "-" {
         return read(path, stdin, None);
     }
@@ -68,7 +69,7 @@ pub fn read_path(path: &str, stdin: impl Read + 'static) -> Vec<InputReport> {
 #[must_use]
 pub fn read(
     path: &str,
-    reader: impl Read + 'static,
+    reader: impl Read + Send + 'static,
     modified: Option<Timestamp>,
 ) -> Vec<InputReport> {
     let mut source = match Source::open(reader) {

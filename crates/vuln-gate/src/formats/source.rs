@@ -3,14 +3,13 @@
 //! The file is read once, in pieces; its hash is made on the way. Nothing here knows a format.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex};
 
 use flate2::read::MultiGzDecoder;
-use gs_common::fingerprint;
-use sha2::{Digest as _, Sha256};
+
+use super::ahead::{Ahead, Tally};
 
 /// So much is read at once.
-const PIECE: usize = 256 * 1024;
+pub(super) const PIECE: usize = 256 * 1024;
 
 /// More than this out of one file is no report: a gzip bomb, or the wrong file.
 pub const LARGEST: u64 = 8 << 30;
@@ -25,29 +24,6 @@ pub struct Seen {
     pub sha256: String,
     /// How many there were.
     pub bytes: u64,
-}
-
-#[derive(Default)]
-struct Tally {
-    hash: Sha256,
-    bytes: u64,
-}
-
-/// Hashes what passes.
-struct Hashing<R> {
-    inner: R,
-    tally: Arc<Mutex<Tally>>,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        if let (Ok(mut tally), Some(piece)) = (self.tally.lock(), buffer.get(..count)) {
-            tally.hash.update(piece);
-            tally.bytes += count as u64;
-        }
-        Ok(count)
-    }
 }
 
 /// UTF-16 as UTF-8; a half of a pair that stands alone becomes the replacement character.
@@ -109,7 +85,7 @@ impl<R: Read> Read for Utf16<R> {
 /// The bytes of a report as UTF-8, buffered, with a window that can be looked at before it is used.
 pub struct Source {
     inner: Box<dyn Read>,
-    tally: Arc<Mutex<Tally>>,
+    tally: Tally,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -131,13 +107,9 @@ impl Source {
     ///
     /// # Errors
     /// The reader fails.
-    pub fn open(reader: impl Read + 'static) -> io::Result<Self> {
-        let tally = Arc::default();
-        let hashing = Hashing {
-            inner: reader,
-            tally: Arc::clone(&tally),
-        };
-        let mut inner: Box<dyn Read> = Box::new(hashing);
+    pub fn open(reader: impl Read + Send + 'static) -> io::Result<Self> {
+        let tally = Tally::default();
+        let mut inner: Box<dyn Read> = Box::new(Ahead::new(reader, tally.clone()));
         let mut head = start_of(&mut inner)?;
         if head.starts_with(&[0x1f, 0x8b]) {
             inner = Box::new(MultiGzDecoder::new(io::Cursor::new(head).chain(inner)));
@@ -260,20 +232,7 @@ impl Source {
                 break;
             }
         }
-        Ok(self.seen())
-    }
-
-    /// Hash and size of what was read so far.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
-        let (hash, bytes) = match self.tally.lock() {
-            Ok(tally) => (tally.hash.clone(), tally.bytes),
-            Err(_) => (Sha256::new(), 0),
-        };
-        Seen {
-            sha256: fingerprint::hex(&hash.finalize()),
-            bytes,
-        }
+        Ok(self.tally.seen())
     }
 }
 
@@ -311,6 +270,7 @@ fn start_of(reader: &mut impl Read) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gs_common::fingerprint;
     use std::io::Write as _;
 
     fn text(bytes: Vec<u8>) -> String {
