@@ -357,6 +357,19 @@ fn without_http2_on_the_other_side_there_is_no_verdict() {
 }
 
 #[test]
+fn what_cannot_be_agreed_on_over_plain_http_is_not_reported_as_spoken() {
+    let sim = common::sim(Vec::new());
+    let run = load(&sim.url(), &[&["--http2"][..], &AT_40, &["4"]].concat());
+    assert_eq!(run.code, 0, "{}", run.text("summary"));
+    assert_eq!(run.report["details"]["setup"]["protocol"], "http/1.1");
+    assert!(
+        run.stderr.contains("--http2-prior-knowledge"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn streams_that_cannot_be_are_typed_wrongly() {
     for (arguments, why) in [
         (&["http://127.0.0.1:9"][..], "only HTTP/2 carries several"),

@@ -14,6 +14,8 @@ pub(super) struct Http2 {
     pub(super) prior_knowledge: bool,
     /// Requests on one connection at the same time.
     pub(super) streams: usize,
+    /// What deserves a look.
+    pub(super) warning: Option<&'static str>,
 }
 
 pub(super) fn http2(
@@ -46,8 +48,13 @@ pub(super) fn http2(
             .hint("leave one of the two away"));
         }
     }
+    // The report must not speak of a protocol that cannot be.
+    let in_vain = offered && !prior_knowledge && target.is_some_and(|url| url.scheme() == "http");
     Ok(Http2 {
-        offered,
+        offered: offered && !in_vain,
+        warning: in_vain.then_some(
+            "--http2 means nothing over plain http, where nobody agrees on it: --http2-prior-knowledge speaks it without asking",
+        ),
         prior_knowledge,
         streams: streams as usize,
     })

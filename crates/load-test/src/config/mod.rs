@@ -181,6 +181,7 @@ impl Config {
         }
         warnings.append(&mut personas.warnings);
         warnings.extend(unverified(&connection.tls));
+        warnings.extend(http2.warning.map(str::to_owned));
         let (model, stages) = load;
         fits(&model, &stages, &personas, warm_up, max_rate)?;
         let goals = with_defaults(given, slow);
