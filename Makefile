@@ -104,6 +104,7 @@ bench: engines ## Measure the tools beside their peers; what is not installed is
 	$(CARGO) build --quiet --release --bins
 	$(PYTHON) tools/bench_smoke.py $(TARGET)/release
 	$(CARGO) bench --quiet -p canary-monitor --bench judge
+	$(CARGO) build --quiet --release -p vuln-gate --examples
 	VULN_GATE=$(TARGET)/release/vuln-gate $(PYTHON) crates/vuln-gate/benches/large_report.py
 	GS_BIN=$(TARGET)/release bash crates/secret-scan/benches/overhead.sh 2000 3
 	$(CARGO) build --quiet --release -p load-test --examples

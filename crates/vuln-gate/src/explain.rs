@@ -124,7 +124,7 @@ fn about_row(out: &mut String, row: &Row) {
         .unwrap_or_default();
     let _ = writeln!(out, "    {} {}{version}{place}", row.id, row.severity);
     let mut said: Vec<String> = Vec::new();
-    for rating in row.ratings.iter() {
+    for rating in &row.ratings {
         let words = rating_words(rating);
         if !said.contains(&words) {
             let _ = writeln!(out, "      {words}");

@@ -172,7 +172,10 @@ fn conclude(vulnerability: &mut Vulnerability, from: SeverityFrom) {
         .map(|(_, row)| row.severity)
         .max()
         .unwrap_or_default();
-    let all = span(rows.iter().flat_map(|(_, row)| row.ratings.iter()));
+    let all = span(
+        rows.iter()
+            .flat_map(|(_, row)| row.ratings.iter().map(|rating| &**rating)),
+    );
     let highest = all.map_or(said, |(_, high)| high.max(said));
     vulnerability.disagreement = all
         .filter(|(low, high)| low != high)

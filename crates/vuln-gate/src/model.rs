@@ -302,8 +302,8 @@ pub struct Row {
     pub fixed: Vec<Text>,
     /// By the contract's rule for one row: the label, else the base score of CVSS 4, 3, 2, else unknown.
     pub severity: Severity,
-    /// Everything that any source says about how bad it is. Many rows say the same, and share it.
-    pub ratings: Arc<Vec<Rating>>,
+    /// Everything that any source says about how bad it is. Rows share what they have in common.
+    pub ratings: Vec<Arc<Rating>>,
     /// What the vendor says.
     pub status: Status,
     /// What was scanned: an image, a lock file, a resource of a cluster.
@@ -340,11 +340,6 @@ impl Row {
         std::iter::once(&self.id)
             .filter(|id| !id.is_empty())
             .chain(&self.aliases)
-    }
-
-    /// Adds what a source says about how bad it is.
-    pub fn rate(&mut self, rating: Rating) {
-        Arc::make_mut(&mut self.ratings).push(rating);
     }
 
     /// Whether an id names a malicious package (OSV's `MAL-`).

@@ -19,6 +19,9 @@ use crate::model::{Class, FixBy, Vulnerability};
 /// Steps, and findings without one, that the report lists; the rest is counted.
 const MOST_TOLD: usize = 1_000;
 
+/// Where there are so many, those that are not going to be told are let go: a large report has tens of thousands.
+const MOST_HELD: usize = 4 * MOST_TOLD;
+
 /// One upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -62,15 +65,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is left after them.
     pub stuck: Vec<Stuck>,
+    /// Upgrades that clear less than those that are told, and are only counted.
+    pub steps_left_out: usize,
+    /// The same of what is left.
+    pub stuck_left_out: usize,
 }
 
 /// A package in the versions that are in use, with everything that blocks in it.
 #[derive(Default)]
 struct Group<'a> {
     found: Vec<&'a Vulnerability>,
-    versions: BTreeSet<&'a str>,
+    versions: Vec<&'a str>,
     direct: Option<bool>,
-    parents: BTreeSet<&'a str>,
+    parents: Vec<&'a str>,
 }
 
 /// Makes the plan for the vulnerabilities that block.
@@ -87,12 +94,12 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
                 "a finding of class `{}` is not mended by an upgrade",
                 v.class
             );
-            plan.stuck.push(stuck(v, why));
+            plan.add_stuck(stuck(v, why));
             continue;
         };
         if v.malicious {
             let why = "the package itself is malicious: take it out, and rotate what it could read";
-            plan.stuck.push(stuck(v, why.to_owned()));
+            plan.add_stuck(stuck(v, why.to_owned()));
             continue;
         }
         if let Some(fix) = proposal(v) {
@@ -126,25 +133,20 @@ pub fn of<'a>(blocking: impl IntoIterator<Item = &'a Vulnerability>) -> Plan {
             };
         }
     }
-    plan.steps.extend(proposed.into_values());
-    for ((ecosystem, name), group) in groups {
-        upgrade(&mut plan, ecosystem, name, &group);
-    }
-    for step in &mut plan.steps {
-        step.clears.sort();
-        step.clears.dedup();
+    drop(known);
+    for mut step in proposed.into_values() {
         step.mends.sort();
         step.mends.dedup();
+        plan.add(step);
     }
-    plan.steps.sort_by(|a, b| {
-        b.clears
-            .len()
-            .cmp(&a.clears.len())
-            .then_with(|| a.package.cmp(&b.package))
-            .then_with(|| a.ecosystem.cmp(&b.ecosystem))
-    });
-    plan.stuck
-        .sort_by(|a, b| (&a.package, &a.rule).cmp(&(&b.package, &b.rule)));
+    for ((ecosystem, name), mut group) in groups {
+        for list in [&mut group.versions, &mut group.parents] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        upgrade(&mut plan, ecosystem, name, &group);
+    }
+    plan.rank();
     plan
 }
 
@@ -212,7 +214,7 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
     for v in group.found.iter().copied() {
         let fixed = fixed_versions(v);
         if fixed.is_empty() {
-            plan.stuck.push(stuck(
+            plan.add_stuck(stuck(
                 v,
                 "no report names a version that mends it: replace the package, or accept it on record with an expiry".to_owned(),
             ));
@@ -244,7 +246,7 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
                     "fixed in {}, which is not above the version in use",
                     fixed.join(", ")
                 );
-                plan.stuck.push(stuck(v, why));
+                plan.add_stuck(stuck(v, why));
             }
             return;
         }
@@ -253,7 +255,7 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
         (Some(to), Some(from)) => is_major_bump(ecosystem, from, to),
         _ => None,
     };
-    plan.steps.push(Step {
+    plan.add(Step {
         package: name.to_owned(),
         ecosystem: ecosystem.map(str::to_owned),
         from: group
@@ -277,7 +279,7 @@ fn upgrade(plan: &mut Plan, ecosystem: Option<&str>, name: &str, group: &Group<'
 }
 
 /// The newest version in use. All of them have to be raised, so the upgrade is measured from it.
-fn newest<'a>(ecosystem: Option<&str>, versions: &BTreeSet<&'a str>) -> Option<&'a str> {
+fn newest<'a>(ecosystem: Option<&str>, versions: &[&'a str]) -> Option<&'a str> {
     let mut all = versions.iter().copied();
     let mut newest = all.next()?;
     for version in all {
@@ -493,10 +495,43 @@ impl Step {
 }
 
 impl Plan {
+    fn add(&mut self, mut step: Step) {
+        step.clears.sort();
+        step.clears.dedup();
+        self.steps.push(step);
+        if self.steps.len() > MOST_HELD {
+            self.rank();
+            self.steps_left_out += self.steps.len() - MOST_TOLD;
+            self.steps.truncate(MOST_TOLD);
+        }
+    }
+
+    fn add_stuck(&mut self, stuck: Stuck) {
+        self.stuck.push(stuck);
+        if self.stuck.len() > MOST_HELD {
+            self.rank();
+            self.stuck_left_out += self.stuck.len() - MOST_TOLD;
+            self.stuck.truncate(MOST_TOLD);
+        }
+    }
+
+    /// Puts what clears most, and what is left, in the order in which they are told.
+    fn rank(&mut self) {
+        self.steps.sort_by(|a, b| {
+            b.clears
+                .len()
+                .cmp(&a.clears.len())
+                .then_with(|| a.package.cmp(&b.package))
+                .then_with(|| a.ecosystem.cmp(&b.ecosystem))
+        });
+        self.stuck
+            .sort_by(|a, b| (&a.package, &a.rule).cmp(&(&b.package, &b.rule)));
+    }
+
     /// For `details.plan`.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let left_out = self.steps.len().saturating_sub(MOST_TOLD);
+        let left_out = self.steps_left_out + self.steps.len().saturating_sub(MOST_TOLD);
         let steps: Vec<Value> = self
             .steps
             .iter()
@@ -523,7 +558,7 @@ impl Plan {
             .take(MOST_TOLD)
             .map(|stuck| json!({"rule": stuck.rule, "package": stuck.package, "why": stuck.why}))
             .collect();
-        let stuck_left_out = self.stuck.len().saturating_sub(MOST_TOLD);
+        let stuck_left_out = self.stuck_left_out + self.stuck.len().saturating_sub(MOST_TOLD);
         json!({
             "steps": steps, "steps_left_out": left_out,
             "without_fix": stuck, "without_fix_left_out": stuck_left_out,

@@ -5,6 +5,7 @@
 //! real reports.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use gs_common::finding::Severity;
 
@@ -40,7 +41,7 @@ pub fn score(vector: &str) -> Option<(u8, f32)> {
 /// The severity of a row that has no label: of the newest CVSS version that any rating has, the highest
 /// score.
 #[must_use]
-pub fn of_scores(ratings: &[Rating]) -> Severity {
+pub fn of_scores(ratings: &[Arc<Rating>]) -> Severity {
     let scored = ratings.iter().filter(|rating| rating.score.is_some());
     let Some(newest) = scored.clone().map(|rating| rating.cvss).max() else {
         return Severity::Unknown;

@@ -26,7 +26,7 @@ const LONGEST_TITLE: usize = 200;
 pub struct Sink {
     texts: HashSet<Text>,
     scores: HashMap<Text, Option<(u8, f32)>>,
-    ratings: HashSet<Arc<Vec<Rating>>>,
+    ratings: HashSet<Arc<Rating>>,
     /// The rows.
     pub rows: Vec<Box<Row>>,
     /// What was left out.
@@ -107,13 +107,14 @@ impl Sink {
     pub fn said(&mut self, row: &mut Row, source: &str, severity: Severity) {
         if severity != Severity::Unknown {
             let source = self.text(source);
-            row.rate(Rating {
+            let rating = Rating {
                 source,
                 severity,
                 score: None,
                 cvss: 0,
                 vector: None,
-            });
+            };
+            self.rate(row, rating);
         }
     }
 
@@ -138,15 +139,16 @@ impl Sink {
             // A score of 0 beside no vector is how npm writes "not scored".
             .filter(|score| *score > 0.0 || vector.is_some())
             .map(|score| score as f32);
-        let push = |row: &mut Row, cvss, score: f32, vector: Option<Text>| {
+        let mut push = |row: &mut Row, cvss, score: f32, vector: Option<Text>| {
             if let Some(severity) = Severity::of_score(f64::from((score * 10.0).round() / 10.0)) {
-                row.rate(Rating {
+                let rating = Rating {
                     source: source.clone(),
                     severity,
                     score: Some(score),
                     cvss,
                     vector,
-                });
+                };
+                self.rate(row, rating);
             }
         };
         match (stated, computed) {
@@ -158,6 +160,14 @@ impl Sink {
             (Some(stated), None) => push(row, version, stated, vector),
             (None, None) => {}
         }
+    }
+
+    /// Adds what a source says, which other rows may say as well.
+    fn rate(&mut self, row: &mut Row, rating: Rating) {
+        let known = self
+            .ratings
+            .get_or_insert_with(&rating, |rating| Arc::new(rating.clone()));
+        row.ratings.push(Arc::clone(known));
     }
 
     fn score_of(&mut self, vector: &Text) -> Option<(u8, f32)> {
@@ -186,13 +196,7 @@ impl Sink {
         row.aliases
             .retain(|alias| !alias.is_empty() && *alias != row.id);
         row.aliases.shrink_to_fit();
-        match self.ratings.get(&row.ratings) {
-            Some(known) => row.ratings = Arc::clone(known),
-            None => {
-                Arc::make_mut(&mut row.ratings).shrink_to_fit();
-                self.ratings.insert(Arc::clone(&row.ratings));
-            }
-        }
+        row.ratings.shrink_to_fit();
         self.rows.push(Box::new(row));
     }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -88,13 +90,13 @@ fn the_highest_of_labels_and_vectors_counts_and_the_difference_is_shown() {
     let mut rated = row(Some("npm"), "a", &["GHSA-1"]);
     rated.severity = Severity::Medium;
     for severity in [Severity::Medium, Severity::High] {
-        rated.rate(Rating {
+        rated.ratings.push(Arc::new(Rating {
             source: "x".into(),
             severity,
             score: None,
             cvss: 0,
             vector: None,
-        });
+        }));
     }
     let found = merged(vec![rated.clone()]);
     assert_eq!(found[0].severity, Severity::High);

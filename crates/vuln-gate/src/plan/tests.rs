@@ -59,6 +59,42 @@ fn goes(ecosystem: &str, from: &str, fixed: &[&[&str]], to: &[&str], major: Opti
     );
 }
 
+/// What is let go on the way is what would not have been told at the end, and it is counted.
+#[test]
+fn of_many_upgrades_those_that_clear_most_are_told() {
+    let count = MOST_HELD + 500;
+    let mut found: Vec<Vulnerability> = (0..count)
+        .map(|index| {
+            let fixed: &[&str] = if index % 2 == 0 { &["2.0.0"] } else { &[] };
+            vulnerability("CVE-1", "npm", &format!("p{index:05}"), "1.0.0", fixed)
+        })
+        .collect();
+    found.extend(
+        (0..2 * count).map(|index| {
+            vulnerability("CVE-1", "npm", &format!("q{index:05}"), "1.0.0", &["2.0.0"])
+        }),
+    );
+    // The last one clears most.
+    found.extend(
+        ["CVE-2", "CVE-3"].map(|rule| vulnerability(rule, "npm", "z", "1.0.0", &["2.0.0"])),
+    );
+    let plan = of(&found);
+    let told = plan.to_json();
+    let steps = told["steps"].as_array().unwrap();
+    let names: Vec<&str> = steps
+        .iter()
+        .map(|step| step["package"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), MOST_TOLD);
+    assert_eq!(names[..3], ["z", "p00000", "p00002"]);
+    assert_eq!(
+        told["steps_left_out"],
+        count / 2 + 2 * count + 1 - MOST_TOLD
+    );
+    assert_eq!(told["without_fix"][0]["package"], "p00001 1.0.0");
+    assert_eq!(told["without_fix_left_out"], count / 2 - MOST_TOLD);
+}
+
 #[test]
 fn one_upgrade_mends_all_flaws_of_a_package_and_no_more_than_that() {
     goes(

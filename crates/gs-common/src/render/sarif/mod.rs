@@ -43,6 +43,8 @@ const GITHUB: Limits = Limits {
     results: 25_000,
     gzip_bytes: 10_000_000,
 };
+/// So much is handed on at once: JSON is written in pieces of a word, and gzip clears its buffer for each.
+const PIECE: usize = 64 * 1024;
 /// So many are shown, the worst first.
 const SHOWN_RESULTS: usize = 5_000;
 /// A result with more locations is refused.
@@ -79,8 +81,10 @@ pub(super) fn render(report: &Redacted, out: &mut dyn Write) -> io::Result<()> {
 /// The same for limits that are an argument.
 pub(super) fn within(report: &Report, limits: Limits, out: &mut dyn Write) -> io::Result<()> {
     let kept = fitting(report, limits)?;
-    serde_json::to_writer_pretty(&mut *out, &log(report, kept))?;
-    out.write_all(b"\n")
+    let mut out = io::BufWriter::with_capacity(PIECE, out);
+    serde_json::to_writer_pretty(&mut out, &log(report, kept))?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// The sentence on results that GitHub would refuse or not show; none where all are taken.
@@ -144,8 +148,12 @@ fn gzip_size(report: &Report, kept: usize, enough: u64) -> io::Result<u64> {
     if plain.0 <= enough {
         return Ok(plain.0);
     }
-    let mut packed = GzEncoder::new(Count(0), Compression::fast());
-    serde_json::to_writer_pretty(&mut packed, &log)?;
+    let packed = GzEncoder::new(Count(0), Compression::fast());
+    let mut pieces = io::BufWriter::with_capacity(PIECE, packed);
+    serde_json::to_writer_pretty(&mut pieces, &log)?;
+    let packed = pieces
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     Ok(packed.finish()?.0)
 }
 
