@@ -29,6 +29,10 @@ const LONGEST_VALUE: u64 = 1 << 20;
 
 /// Runs a whole command line and says how to end.
 pub fn command_line(line: impl IntoIterator<Item = OsString>, variables: Variables) -> Exit {
+    // First of all: `fingerprint` and `baseline import` read values, too.
+    ending::on_panic(|said| {
+        let _ = std::io::stderr().write_all(said.as_bytes());
+    });
     match cli::parse::<Cli>(line) {
         Err(early) => say_early(&early, &variables),
         Ok(cli) => dispatch(&cli, &variables),
@@ -194,9 +198,6 @@ fn examine(
 fn private_folder() -> Result<(tempfile::TempDir, Stop), ConfigError> {
     let stop =
         ending::listen().map_err(|error| ConfigError::new(format!("cannot start: {error}")))?;
-    ending::on_panic(|said| {
-        let _ = std::io::stderr().write_all(said.as_bytes());
-    });
     let mut builder = tempfile::Builder::new();
     builder.prefix("gs-secret-scan-");
     #[cfg(unix)]
