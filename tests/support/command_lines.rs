@@ -28,6 +28,10 @@ pub(crate) fn of(tool: &str) -> Vec<Line> {
         let Ok(text) = std::fs::read_to_string(&file) else {
             continue;
         };
+        lines.extend(containers(&text, tool).map(|(number, words)| Line {
+            place: format!("{}:{number}", file.display()),
+            words,
+        }));
         let text = text.replace("\\\n", " ");
         for (index, line) in text.lines().enumerate() {
             let place = format!("{}:{}", file.display(), index + 1);
@@ -53,6 +57,46 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
             files.push(path);
         }
     }
+}
+
+/// The commands of a Kubernetes manifest: `command: [...]` that names the tool, and the `args` beside it. Reads
+/// the two ways of writing a list that the manifests use, one line `[...]` or an item a line.
+fn containers<'a>(text: &'a str, tool: &'a str) -> impl Iterator<Item = (usize, Vec<String>)> + 'a {
+    let lines: Vec<&str> = text.lines().collect();
+    (0..lines.len()).filter_map(move |at| {
+        let line = lines[at];
+        let mut words = flow_list(line.trim_start().strip_prefix("command:")?)?;
+        if words.first()?.rsplit('/').next() != Some(tool) {
+            return None;
+        }
+        words[0] = tool.to_owned();
+        let indent = line.len() - line.trim_start().len();
+        let mut inside = false;
+        for line in &lines[at + 1..] {
+            let (start, deep) = (line.trim_start(), line.len() - line.trim_start().len());
+            match start.strip_prefix("args:") {
+                _ if start.is_empty() || start.starts_with('#') => {}
+                Some(rest) if deep == indent => match flow_list(rest) {
+                    Some(more) => words.extend(more),
+                    None => inside = true,
+                },
+                // Items may stand below their key without being indented.
+                _ if inside && deep >= indent && start.starts_with("- ") => {
+                    let item = split(&start[2..]);
+                    words.extend(item.into_iter().take_while(|word| !word.starts_with('#')));
+                }
+                _ if inside || deep < indent => break,
+                _ => {}
+            }
+        }
+        Some((at + 1, words))
+    })
+}
+
+/// A YAML list on one line, of plain or quoted words without commas in them.
+fn flow_list(text: &str) -> Option<Vec<String>> {
+    let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+    Some(inner.split(',').flat_map(split).collect())
 }
 
 /// The commands of a line: what starts with the tool's name, after `$`, `run:`, a path, a variable

@@ -318,23 +318,13 @@ fn check_of(one: &Replayed) -> Check {
     let tests = one.view.as_ref().map(evidence_of).unwrap_or_default();
     let legacy = one.legacy.as_ref().map(|legacy| legacy.evidence(decision));
     Check {
-        id: one.path.clone(),
-        title: "the canary may be promoted".to_owned(),
-        target: None,
         verdict: decision.verdict,
         reason: (!passed).then(|| decision.reason.to_owned()),
         message: (!passed).then(|| decision.sentence.clone()),
         observed: Some(Quantity::of(decision.at_seconds, "s into the run")),
-        expected: None,
-        attempts: None,
-        duration_ms: None,
         evidence: tests.into_iter().chain(legacy).collect(),
         reproduce: Some(format!("canary-monitor replay {}", one.path)),
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(one.path.clone(), "the canary may be promoted")
     }
 }
 

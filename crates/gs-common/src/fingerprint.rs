@@ -16,6 +16,8 @@
 //! each part, each preceded by its length in bytes as eight bytes, big-endian. So `("a", "bc")` and
 //! `("ab", "c")` differ.
 
+use std::io::Read;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -117,6 +119,23 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The same of a whole file or stream, which is never held in memory.
+///
+/// # Errors
+/// It cannot be read to its end.
+pub fn sha256_of(mut from: impl Read) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut chunk) {
+            Ok(0) => return Ok(hex(&hash.finalize())),
+            Ok(count) => hash.update(chunk.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +153,19 @@ mod tests {
         assert_eq!(
             key.of("secret", &[b"hunter2hunter2"]),
             "k1-eb5ac87bbcd75ff98a3c7f84df1ee2ab"
+        );
+    }
+
+    #[test]
+    fn a_stream_has_the_hash_of_its_bytes() {
+        let bytes = vec![7; (1 << 16) + 1];
+        for bytes in [&[][..], b"abc", &bytes] {
+            assert_eq!(sha256_of(bytes).unwrap(), sha256(bytes));
+        }
+        // The example of FIPS 180-4.
+        assert_eq!(
+            sha256(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }
 

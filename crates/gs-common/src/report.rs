@@ -133,6 +133,33 @@ pub struct Check {
     pub broken: Vec<Broken>,
 }
 
+impl Check {
+    /// A check that passed, with nothing more to say of it: what there is to say is set on it, or beside it
+    /// (`Check { message, ..Check::passed(id, title) }`).
+    #[must_use]
+    pub fn passed(id: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            target: None,
+            verdict: Verdict::Pass,
+            reason: None,
+            message: None,
+            observed: None,
+            expected: None,
+            attempts: None,
+            duration_ms: None,
+            evidence: Vec::new(),
+            reproduce: None,
+            place: None,
+            tags: Vec::new(),
+            flaky: false,
+            tries: Vec::new(),
+            broken: Vec::new(),
+        }
+    }
+}
+
 /// An assertion that did not hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Broken {

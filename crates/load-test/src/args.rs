@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use gs_common::cli::{ConfigArgs, OutputArgs, Shell, styles};
+use gs_common::way::{ProxyArgs, TlsArgs};
 
 use crate::export::ExportArgs;
 use crate::jobs::{AbArgs, CompareArgs, FindMaxArgs, ImportArgs, MergeArgs};
@@ -233,24 +234,24 @@ pub struct ConnectionArgs {
     /// Offer HTTP/2 (over TLS)
     #[arg(long)]
     pub http2: bool,
+    /// Speak HTTP/2 over plain http without asking; over TLS the same as --http2
+    #[arg(long)]
+    pub http2_prior_knowledge: bool,
+    /// So many requests share a connection at the same time (HTTP/2 only); users share one too
+    #[arg(long, value_name = "N")]
+    pub streams: Option<String>,
     /// Ask for compressed answers (gzip, deflate), where a persona does not say otherwise
     #[arg(long)]
     pub compression: bool,
     /// Use this address for HOST:PORT instead of the resolver's; load must be allowed on it; repeatable
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
-    /// Proxy, `http://HOST:PORT`; else http_proxy, https_proxy, all_proxy; a password only in those
-    #[arg(long, value_name = "URL")]
-    pub proxy: Option<String>,
-    /// Hosts that are asked directly, separated by commas
-    #[arg(long, value_name = "HOSTS")]
-    pub no_proxy: Option<String>,
-    /// Trust the authorities in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Vec<String>,
-    /// Accept every certificate; the report says so
-    #[arg(long)]
-    pub insecure: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub proxies: ProxyArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub tls: TlsArgs,
     /// A header whose value stands in an environment variable, and is a secret
     #[arg(long, value_name = "NAME=VARIABLE")]
     pub header_env: Vec<String>,

@@ -271,7 +271,7 @@ pub enum ErrorKind {
     Check,
     /// The connection was refused.
     Refused,
-    /// The connection was reset before a whole answer came.
+    /// The connection, or the stream of HTTP/2, was reset before a whole answer came.
     Reset,
     /// The connection was closed without an answer.
     Closed,
@@ -326,7 +326,7 @@ impl ErrorKind {
         (
             Self::Reset,
             "reset",
-            "the connection was reset before a whole answer came",
+            "the connection, or the stream of HTTP/2, was reset before a whole answer came",
         ),
         (
             Self::Closed,

@@ -8,10 +8,9 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{SIMPLE, personas, read, run, run_in, sim, tool};
+use common::{personas, run, run_in, sim, tool};
 
 #[track_caller]
 fn usage(arguments: &[&str], said: &str) {
@@ -387,51 +386,6 @@ fn the_deadline_ends_a_run_whole() {
     assert!(run.took < Duration::from_secs(20));
 }
 
-#[cfg(unix)]
-#[test]
-fn an_interrupt_leaves_a_whole_report() {
-    let sim = sim(Vec::new());
-    let folder = tempfile::tempdir().unwrap();
-    let path = personas(folder.path(), SIMPLE);
-    for signal in ["INT", "TERM"] {
-        let began = Instant::now();
-        let served = sim.count("GET", "/api/v1/signals");
-        let child = Command::new(env!("CARGO_BIN_EXE_load-test"))
-            .args([
-                &sim.url(),
-                "--users",
-                "2",
-                "--duration",
-                "5m",
-                "--personas",
-                &path,
-                "--output",
-                "json",
-            ])
-            .env_clear()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let now = sim.count_once("GET", "/api/v1/signals", served + 5);
-        assert!(now >= served + 5, "no load came");
-        let pid = child.id().to_string();
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &pid])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-        let output = child.wait_with_output().unwrap();
-        let run = read(&output, began.elapsed());
-        assert_eq!(
-            (run.code, run.text("reason")),
-            (130, "interrupted"),
-            "{signal}"
-        );
-        assert!(run.total("requests") >= 5);
-    }
-}
-
 #[test]
 fn a_lost_goal_ends_the_run_early() {
     // Failures are seen at once; times only where the time line tells them right.
@@ -486,4 +440,61 @@ fn a_report_that_cannot_be_written_is_no_good_end() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("create the folder first"), "{stderr}");
+}
+
+#[test]
+fn what_shows_why_a_goal_is_missed_is_of_the_same_endpoint_persona_or_stage() {
+    let slow = gs_sim::Kind::delay(Duration::from_millis(60));
+    let sim = sim(vec![gs_sim::Fault::on(slow, "/api/v1/performance")]);
+    let folder = tempfile::tempdir().unwrap();
+    let one = |name: &str, think: &str, path: &str| {
+        format!(
+            "[[personas]]\nname = \"{name}\"\nthink = \"{think}\"\n[[personas.tasks]]\nname = \"t\"\nsteps = [{{ get = \"{path}\" }}]\n"
+        )
+    };
+    // Fewer slow requests than the report keeps, so that it keeps those of both stages.
+    let text =
+        one("quick", "20ms", "/api/v1/signals") + &one("slow", "200ms", "/api/v1/performance");
+    let path = personas(folder.path(), &text);
+    let run = run(&[
+        &sim.url(),
+        "--users",
+        "4",
+        "--stage",
+        "4:1s",
+        "--stage",
+        "4:1s",
+        "--personas",
+        &path,
+        // Nobody is so quick.
+        "--goal",
+        "mean<1us for each endpoint",
+        "--goal",
+        "mean<1us for each persona",
+        "--goal",
+        "mean<1us for each stage",
+    ]);
+    assert_eq!(run.code, 1);
+    let proof = |id: &str| run.check(id)["evidence"][0]["text"].as_str().unwrap_or("");
+    for (check, has, has_not) in [
+        ("endpoint (/api/v1/performance)", "performance", "signals"),
+        ("persona (persona slow)", "performance", "signals"),
+    ] {
+        let text = proof(&format!("mean<1us for each {check}"));
+        assert!(
+            text.contains(has) && !text.contains(has_not),
+            "{check}: {text}"
+        );
+    }
+    // The slowest requests of the run are none of these; others than theirs are never named.
+    for check in ["endpoint (/api/v1/signals)", "persona (persona quick)"] {
+        let text = proof(&format!("mean<1us for each {check}"));
+        assert!(!text.contains("performance"), "{check}: {text}");
+    }
+    let stages = [1, 2].map(|stage| {
+        let text = proof(&format!("mean<1us for each stage (stage stage-{stage})")).to_owned();
+        assert!(!text.is_empty());
+        text
+    });
+    assert_ne!(stages[0], stages[1]);
 }

@@ -1,6 +1,8 @@
 //! Every `load-test` command line that a page or script shows is one that `load-test` understands, and the
 //! pages say what the code says.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 #[path = "../../../tests/support/command_lines.rs"]
 mod command_lines;
 
@@ -28,6 +30,57 @@ fn every_shown_command_line_is_understood() {
             );
             assert!(asked, "{}: {:?}\n{error}", line.place, line.words);
         }
+    }
+}
+
+/// What each pod of the Job would do, short of opening a connection: its arguments are resolved with the
+/// variables that Kubernetes gives it, and all pods together make the load.
+#[test]
+fn the_pods_of_the_job_share_its_load() {
+    let path = format!(
+        "{}/../../deploy/load-test-job.yaml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let job = std::fs::read_to_string(path).unwrap();
+    let number = |key: &str| {
+        let line = job.lines().find_map(|line| line.trim().strip_prefix(key));
+        line.and_then(|text| text.trim().parse::<u64>().ok())
+            .unwrap()
+    };
+    let pods = number("completions:");
+    assert_eq!(number("parallelism:"), pods, "all shards at the same time");
+    let lines = command_lines::of("load-test");
+    let line = lines
+        .iter()
+        .find(|line| {
+            line.place.contains("load-test-job.yaml")
+                && line.words.iter().any(|word| word.contains("--shard"))
+        })
+        .unwrap();
+    let (mut users, mut files) = (0, std::collections::BTreeSet::new());
+    for index in 0..pods {
+        let words = line.words.iter().map(|word| {
+            word.replace("START_AT_PLACEHOLDER", "2026-11-26T10:00:00Z")
+                .replace("$(JOB_COMPLETION_INDEX)", &index.to_string())
+        });
+        let cli = load_test::args::Cli::try_parse_from(words).unwrap();
+        let variables = [("JOB_COMPLETION_INDEX".to_owned(), index.to_string())].into();
+        let folder = std::path::Path::new("/");
+        let mut config = load_test::config::Config::resolve(&cli.run, &variables, folder).unwrap();
+        load_test::extras::Extras::resolve(&cli.run, &variables, &mut config).unwrap();
+        assert_eq!(config.plan.shard, Some((index as u32, pods as u32)));
+        let load_test::result::Model::Closed { users: share } = config.plan.model else {
+            panic!("the Job has users");
+        };
+        users += share;
+        files.insert(cli.run.export.hlog.unwrap());
+    }
+    assert!(line.words.contains(&format!("--users={users}")), "{users}");
+    assert_eq!(files.len() as u64, pods, "each pod writes a log of its own");
+    // What is merged in the end is what the pods wrote.
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(job.contains(&name), "{name} is not merged");
     }
 }
 

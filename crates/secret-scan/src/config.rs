@@ -147,12 +147,9 @@ impl Config {
         }
         kinds.sort_unstable();
         kinds.dedup();
-        let programs = programs(&mut set, args)?;
-        let engines = kinds.into_iter().map(|kind| Engine {
-            kind,
-            program: programs[&kind].clone(),
-        });
-        let engines: Vec<Engine> = engines.collect();
+        let mut programs = programs(&mut set, args)?;
+        programs.retain(|engine| kinds.contains(&engine.kind));
+        let engines = programs;
         let allow_missing = set.list("allow-missing", &[], |text| text.trim().parse::<Kind>())?;
         let no_verification = set.switch("no-verification", args.engines.no_verification)?;
         let inline_allow = set.switch("inline-allow", false)?;
@@ -308,21 +305,34 @@ fn what(
     })
 }
 
-fn programs(
-    set: &mut Settings<'_>,
-    args: &RunArgs,
-) -> Result<BTreeMap<Kind, PathBuf>, ConfigError> {
+/// Every engine that there is, with its program.
+fn programs(set: &mut Settings<'_>, args: &RunArgs) -> Result<Vec<Engine>, ConfigError> {
     let EngineArgs {
         gitleaks_bin,
         trufflehog_bin,
         kingfisher_bin,
         ..
     } = &args.engines;
-    let mut programs = BTreeMap::new();
-    for (kind, key, typed) in [
-        (Kind::Gitleaks, "gitleaks-bin", gitleaks_bin),
-        (Kind::TruffleHog, "trufflehog-bin", trufflehog_bin),
-        (Kind::Kingfisher, "kingfisher-bin", kingfisher_bin),
+    let mut programs = Vec::new();
+    for (kind, key, typed, pin) in [
+        (
+            Kind::Gitleaks,
+            "gitleaks-bin",
+            gitleaks_bin,
+            "gitleaks-sha256",
+        ),
+        (
+            Kind::TruffleHog,
+            "trufflehog-bin",
+            trufflehog_bin,
+            "trufflehog-sha256",
+        ),
+        (
+            Kind::Kingfisher,
+            "kingfisher-bin",
+            kingfisher_bin,
+            "kingfisher-sha256",
+        ),
     ] {
         let program = set.value(key, typed.as_deref(), kind.as_str(), |text| {
             if text.trim().is_empty() {
@@ -336,9 +346,24 @@ fn programs(
         } else {
             program
         };
-        programs.insert(kind, program);
+        let pins = set.list(pin, &[], sha256)?;
+        programs.push(Engine {
+            kind,
+            program,
+            pins,
+            refused: None,
+        });
     }
     Ok(programs)
+}
+
+fn sha256(text: &str) -> Result<String, &'static str> {
+    let text = text.trim().to_ascii_lowercase();
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text)
+    } else {
+        Err("a SHA-256 has 64 hexadecimal digits: `secret-scan doctor` shows it")
+    }
 }
 
 fn key_and_list(

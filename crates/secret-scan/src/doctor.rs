@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use gs_common::report::{Check, Quantity, Report, SCHEMA, Subject, Tool};
+use gs_common::report::{Check, Evidence, Quantity, Report, SCHEMA, Subject, Tool};
 use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::config::{Config, TOOL};
-use crate::engine::{self, Kind, Setup};
+use crate::engine::binary::{self, Binary};
+use crate::engine::{Engine, Kind, Outcome, Setup};
 use crate::repo::Git;
 
 /// The oldest git that can show what a merge commit alone adds.
@@ -36,41 +37,22 @@ pub(crate) async fn examine(
         inline_allow: false,
         is_shared: false,
     };
-    for one in &config.engines {
-        let path = variables.get("PATH").map(String::as_str);
-        let found = engine::find(&one.program, path);
-        let version = match &found {
+    let mut programs = config.engines.clone();
+    let path = variables.get("PATH").map(String::as_str);
+    let mut binaries = binary::look(&mut programs, path).await;
+    binary::hash(&mut binaries).await;
+    for one in &programs {
+        let binary = binaries.iter().find(|binary| binary.kind == one.kind);
+        let version = match binary {
             Some(_) => one.version(&setup).await,
             None => None,
         };
-        let may_be_missing = config.allow_missing.contains(&one.kind);
-        let name = one.kind.as_str();
-        let mut check = check(name, &format!("engine {name}"));
-        check.observed = version.clone().map(Quantity::bare);
-        check.expected = Some(wanted(one.kind).to_owned());
-        match (&found, &version) {
-            (None, _) => {
-                check.verdict = if may_be_missing {
-                    Verdict::Warn
-                } else {
-                    Verdict::Inconclusive
-                };
-                check.reason = Some("missing".to_owned());
-                check.message = Some(format!("there is no program `{}`", one.program.display()));
-                check.reproduce = Some(one.kind.install().to_owned());
-                next.push(format!("get {name}: {}", one.kind.install()));
-            }
-            (Some(path), None) => {
-                check.verdict = Verdict::Inconclusive;
-                check.reason = Some("crashed".to_owned());
-                check.message = Some(format!("`{}` does not say its version", path.display()));
-                next.push(format!("run `{} --version` to see why", path.display()));
-            }
-            (Some(path), Some(_)) => check.message = Some(path.display().to_string()),
-        }
+        let (check, fix) = examine_engine(one, binary, version.as_deref(), config);
+        next.extend(fix);
         engines.push(json!({
-            "name": name,
-            "program": found.map(|path| path.display().to_string()),
+            "name": one.kind.as_str(),
+            "path": binary.map(|binary| binary.path.display().to_string()),
+            "sha256": binary.and_then(|binary| binary.sha256.as_ref().ok()),
             "version": version,
             "outcome": check.reason.as_deref().unwrap_or("complete"),
         }));
@@ -120,6 +102,61 @@ pub(crate) async fn examine(
     }
 }
 
+/// Whether an engine is there and what it is, and what to do where it is not.
+fn examine_engine(
+    engine: &Engine,
+    binary: Option<&Binary>,
+    version: Option<&str>,
+    config: &Config,
+) -> (Check, Option<String>) {
+    let name = engine.kind.as_str();
+    let mut check = Check::passed(name, format!("engine {name}"));
+    check.observed = version.map(|version| Quantity::bare(version.to_owned()));
+    check.expected = Some(wanted(engine.kind).to_owned());
+    let Some(binary) = binary else {
+        check.verdict = if config.allow_missing.contains(&engine.kind) {
+            Verdict::Warn
+        } else {
+            Verdict::Inconclusive
+        };
+        check.reason = Some(Outcome::Missing.as_str().to_owned());
+        check.message = engine.refused.as_ref().map(|(_, why)| why.clone());
+        check.reproduce = Some(engine.kind.install().to_owned());
+        let fix = format!("get {name}: {}", engine.kind.install());
+        return (check, Some(fix));
+    };
+    let path = binary.path.display();
+    if let Some((outcome, why)) = &engine.refused {
+        check.verdict = Verdict::Inconclusive;
+        check.reason = Some(outcome.as_str().to_owned());
+        check.message = Some(why.clone());
+        let fix =
+            format!("get the {name} that {name}-sha256 names, or write there which one it is");
+        return (check, Some(fix));
+    }
+    if version.is_none() {
+        check.verdict = Verdict::Inconclusive;
+        check.reason = Some("crashed".to_owned());
+        check.message = Some(format!("`{path}` does not say its version"));
+        let fix = format!("run `{path} --version` to see why");
+        return (check, Some(fix));
+    }
+    check.title = format!("engine {name} {}", version.unwrap_or_default());
+    let hash = match &binary.sha256 {
+        Ok(hash) => hash.clone(),
+        Err(why) => format!("cannot be read: {why}"),
+    };
+    check.message = Some(path.to_string());
+    let lines = [("file", path.to_string()), ("sha256", hash)];
+    check.evidence = lines
+        .map(|(label, text)| Evidence {
+            label: label.to_owned(),
+            text,
+        })
+        .into();
+    (check, None)
+}
+
 fn wanted(kind: Kind) -> &'static str {
     match kind {
         Kind::Gitleaks => "8.19 or later (tested with 8.30.1)",
@@ -129,7 +166,7 @@ fn wanted(kind: Kind) -> &'static str {
 }
 
 async fn examine_git(git: &Git) -> Check {
-    let mut check = check("git", "git");
+    let mut check = Check::passed("git", "git");
     check.expected = Some(format!("{}.{} or later", REMERGE_SINCE.0, REMERGE_SINCE.1));
     match git.line(&["--version"]).await {
         Ok(said) => {
@@ -146,6 +183,7 @@ async fn examine_git(git: &Git) -> Check {
                         .to_owned(),
                 );
             }
+            check.title = format!("git {version}");
             check.observed = Some(Quantity::bare(version));
         }
         Err(error) => {
@@ -156,8 +194,4 @@ async fn examine_git(git: &Git) -> Check {
         }
     }
     check
-}
-
-fn check(id: &str, title: &str) -> Check {
-    crate::summary::empty_check(id, title)
 }

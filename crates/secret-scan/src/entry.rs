@@ -9,7 +9,7 @@ use gs_common::cli;
 use gs_common::config::ConfigError;
 use gs_common::exit::Exit;
 use gs_common::outside::{
-    self, OnCrash, Outside, Variables, in_runtime, interrupted, print, removed_on_crash, say,
+    self, OnCrash, Outside, Stop, Variables, in_runtime, print, removed_on_crash, say,
 };
 use gs_common::redact::Redactor;
 use jiff::Timestamp;
@@ -73,14 +73,15 @@ fn scan(args: &RunArgs, outside: &Outside<'_>, today: Date) -> Result<Exit, Conf
         talk.warning(warning);
     }
     let started_at = Timestamp::now();
+    let stop = Stop::listen();
     let folder = Folder::new()?;
     let facts = in_runtime(async {
         let scanned = {
             let (place, variables) = (folder.path(), outside.variables);
-            let work = run::run(&mut config, variables, place, &redactor, &mut talk);
+            let work = run::run(&mut config, variables, place, &redactor, &stop, &mut talk);
             tokio::select! {
                 facts = work => Some(facts),
-                () = interrupted() => None,
+                () = stop.clone().at_once() => None,
             }
         };
         folder.remove().await;
@@ -98,14 +99,28 @@ fn scan(args: &RunArgs, outside: &Outside<'_>, today: Date) -> Result<Exit, Conf
 fn examine(args: &RunArgs, outside: &Outside<'_>, today: Date) -> Result<Exit, ConfigError> {
     let sinks = outside.sinks()?;
     let config = Config::resolve(args, outside.variables, outside.cwd, today)?;
+    let stop = Stop::listen();
     let folder = Folder::new()?;
     let report = in_runtime(async {
-        let report = doctor::examine(&config, outside.variables, folder.path()).await;
+        let report = tokio::select! {
+            report = doctor::examine(&config, outside.variables, folder.path()) => Some(report),
+            () = stop.asked() => None,
+        };
         folder.remove().await;
         report
     })?;
+    let Some(report) = report else {
+        return Ok(Exit::Interrupted);
+    };
     let redactor = Redactor::new();
     let mut talk = outside.talk(redactor.clone());
+    // Whoever asks the doctor wants to see what is there, not only that all is well.
+    let mut output = outside.output.clone();
+    output.verbose = output.verbose.max(2);
+    let outside = Outside {
+        output: &output,
+        ..*outside
+    };
     Ok(outside.finish(report, &redactor, &sinks, &mut talk))
 }
 

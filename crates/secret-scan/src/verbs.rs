@@ -181,6 +181,9 @@ pub(crate) fn init(path: &Path) -> Result<String, ConfigError> {
          # engine = [\"gitleaks\", \"trufflehog\"]\n\
          # Engines that may be missing; the verdict is a warning then.\n\
          # allow-missing = [\"trufflehog\"]\n\
+         # Which files the engines may be; `secret-scan doctor` shows what they are.\n\
+         # gitleaks-sha256 = [\"...\"]\n\
+         # trufflehog-sha256 = [\"...\"]\n\
          # Ask no issuer whether a secret is live.\n\
          # no-verification = true\n\
          # Which secrets fail: any, or possibly-live.\n\

@@ -336,14 +336,38 @@ fn an_engine_that_shouts_secrets_is_not_repeated() {
     }
 }
 
-#[test]
-fn an_interrupt_ends_the_engines_and_says_so() {
-    let world = world();
-    world.engine(
-        "trufflehog",
-        &format!("echo $$ > {}; sleep 600", world.path("pid").display()),
-    );
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("secret-scan"))
+/// Waits for a file that an engine moves there when it is whole.
+fn awaited(path: &std::path::Path) -> String {
+    let began = std::time::Instant::now();
+    while !path.exists() {
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(60),
+            "{} never came",
+            path.display()
+        );
+        std::thread::yield_now();
+    }
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// Leaves the number of this process, and writes into the temporary folder, as a clone does.
+fn up(world: &World, name: &str) -> String {
+    let path = world.path(name);
+    format!(
+        "echo part > \"$TMPDIR/left-by-{name}\"; echo $$ > {0}.new; mv {0}.new {0}",
+        path.display()
+    )
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+fn begun(world: &World) -> std::process::Child {
+    std::process::Command::new(assert_cmd::cargo::cargo_bin("secret-scan"))
         .args(["--no-verification", "--output", "json"])
         .current_dir(world.repo())
         .env(
@@ -353,36 +377,155 @@ fn an_interrupt_ends_the_engines_and_says_so() {
         .env("TMPDIR", world.path("tmp"))
         .stdout(std::process::Stdio::piped())
         .spawn()
-        .unwrap();
-    let pid = loop {
-        match std::fs::read_to_string(world.path("pid")) {
-            Ok(pid) if pid.ends_with('\n') => break pid,
-            _ => std::thread::yield_now(),
-        }
-    };
-    let id = child.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+        .unwrap()
+}
+
+/// The report of a run that was interrupted; nothing is left of it.
+fn ended(world: &World, mut child: std::process::Child, engines: &[&str]) -> common::Run {
     let mut out = String::new();
     std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut out).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(report["reason"], "interrupted");
-    // It was killed; on a busy machine it takes a moment until it is gone. It would sleep for ten minutes.
-    let began = std::time::Instant::now();
+    let run = common::Run {
+        code: child.wait().unwrap().code().unwrap(),
+        report: serde_json::from_str(&out).unwrap(),
+        err: String::new(),
+        out,
+    };
+    for engine in engines {
+        let pid = awaited(&world.path(engine));
+        // It was killed; on a busy machine it takes a moment until it is gone. It would sleep for ten minutes.
+        let began = std::time::Instant::now();
+        while std::path::Path::new(&format!("/proc/{}/exe", pid.trim())).exists() {
+            assert!(
+                began.elapsed() < std::time::Duration::from_secs(60),
+                "{engine} lives on"
+            );
+            std::thread::yield_now();
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(world.path("tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    run
+}
+
+#[test]
+fn an_interrupt_ends_both_engines_and_says_so() {
+    for name in ["-TERM", "-INT"] {
+        let world = world();
+        // A child of it is one of its group, and ends with it.
+        let hangs = |engine: &str| format!("{}; sleep 600 & wait", up(&world, engine));
+        gitleaks(&world, &hangs("one"));
+        world.engine("trufflehog", &hangs("two"));
+        let child = begun(&world);
+        awaited(&world.path("one"));
+        awaited(&world.path("two"));
+        signal(&child, name);
+        let run = ended(&world, child, &["one", "two"]);
+        run.is(130, "inconclusive", "interrupted");
+        for engine in ["gitleaks", "trufflehog"] {
+            assert_eq!(run.engine(engine)["outcome"], "killed");
+        }
+    }
+}
+
+#[test]
+fn what_was_found_before_an_interrupt_is_reported() {
+    let world = world();
+    let token = common::github_token(4);
+    let row = format!(
+        "[{{\"RuleID\":\"github-pat\",\"StartLine\":1,\"Secret\":\"{token}\",\"File\":\"one.txt\",\"Commit\":\"\"}}]"
+    );
+    gitleaks(
+        &world,
+        &format!(
+            "{COUNT}; {BYTES}; {}; echo '{row}'; exit 77",
+            up(&world, "one")
+        ),
+    );
+    // It tidies up when it is asked to end, and gets the time for it.
+    world.engine(
+        "trufflehog",
+        &format!(
+            "trap '{}; exit 1' TERM; {}; while :; do sleep 0.05; done",
+            up(&world, "tidy"),
+            up(&world, "two")
+        ),
+    );
+    let child = begun(&world);
+    awaited(&world.path("two"));
+    let pid = awaited(&world.path("one"));
     while std::path::Path::new(&format!("/proc/{}/exe", pid.trim())).exists() {
-        assert!(
-            began.elapsed() < std::time::Duration::from_secs(60),
-            "it lives on"
-        );
         std::thread::yield_now();
     }
-    assert_eq!(std::fs::read_dir(world.path("tmp")).unwrap().count(), 0);
+    signal(&child, "-TERM");
+    let run = ended(&world, child, &["one", "two", "tidy"]);
+    run.is(130, "fail", "interrupted");
+    assert!(run.finding(&world.fingerprint(&token)).is_some());
+    assert!(!run.out.contains(&token));
+}
+
+#[test]
+fn a_second_signal_waits_for_nobody() {
+    let world = world();
+    // It hears that it is to end, says so, and goes on.
+    world.engine(
+        "trufflehog",
+        &format!(
+            "trap '{}' TERM; {}; while :; do sleep 0.05; done",
+            up(&world, "asked"),
+            up(&world, "two")
+        ),
+    );
+    let child = begun(&world);
+    awaited(&world.path("two"));
+    signal(&child, "-TERM");
+    awaited(&world.path("asked"));
+    signal(&child, "-TERM");
+    let run = ended(&world, child, &["two"]);
+    run.is(130, "inconclusive", "interrupted");
+}
+
+#[test]
+fn a_report_that_nobody_takes_does_not_hold_up_the_end() {
+    let world = world();
+    let go = world.path("go");
+    world.engine(
+        "trufflehog",
+        &format!(
+            "{}; while [ ! -e {} ]; do sleep 0.05; done; {FINISHED}; exit 0",
+            up(&world, "two"),
+            go.display()
+        ),
+    );
+    let pipe = world.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // Opening a pipe for writing waits for its reader, and none comes.
+    let output = format!("json={}", pipe.display());
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("secret-scan"))
+        .args(["--no-verification", "--output", &output])
+        .current_dir(world.repo())
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", world.path("bin").display()),
+        )
+        .env("TMPDIR", world.path("tmp"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    awaited(&world.path("two"));
+    std::fs::write(&go, "").unwrap();
+    // The folder goes before the report is written.
+    let began = std::time::Instant::now();
+    while std::fs::read_dir(world.path("tmp")).unwrap().count() > 0 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60));
+        std::thread::yield_now();
+    }
+    signal(&child, "-TERM");
+    assert!(child.try_wait().unwrap().is_none(), "it waits for a reader");
+    // Another one: two of the same that nobody has heard yet are one.
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 /// A scan of what an event brought.
@@ -574,4 +717,109 @@ fn the_doctor_says_what_is_there_and_how_to_get_the_rest() {
         "{}",
         run.out
     );
+}
+
+/// The SHA-256 of an engine's file as the system's own program tells it.
+fn sha256sum(world: &World, name: &str) -> String {
+    let output = std::process::Command::new("sha256sum")
+        .arg(world.path("bin").join(name))
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout)[..64].to_owned()
+}
+
+fn pin(world: &World, name: &str, hash: &str) {
+    let text = format!(
+        "[secret-scan]\n{name}-sha256 = [\"{}\", \"{hash}\"]\n",
+        "0".repeat(64)
+    );
+    world.write("goldensignals.toml", text);
+}
+
+#[test]
+fn the_report_says_which_file_judged() {
+    let world = world();
+    let doctor = world.run(&["doctor", "--output", "json"]);
+    let run = world.scan(&[]);
+    for name in ["gitleaks", "trufflehog"] {
+        let path = world.path("bin").join(name).display().to_string();
+        for report in [&doctor, &run] {
+            assert_eq!(report.engine(name)["path"], path);
+            assert_eq!(report.engine(name)["sha256"], sha256sum(&world, name));
+        }
+    }
+    let staged_only = world.run(&["doctor"]);
+    let shown = staged_only.out + &staged_only.err;
+    assert!(shown.contains(&sha256sum(&world, "gitleaks")), "{shown}");
+    // Another file with the same behaviour is another file.
+    world.engine("trufflehog", &format!("{FINISHED}; exit 0 # swapped"));
+    let after = world.scan(&[]);
+    after.is(0, "pass", "no_secrets");
+    assert_ne!(
+        after.engine("trufflehog")["sha256"],
+        doctor.engine("trufflehog")["sha256"]
+    );
+}
+
+#[test]
+fn a_pinned_engine_that_was_swapped_is_never_run() {
+    let world = world();
+    world.engine(
+        "trufflehog",
+        &format!("case $1 in --version) echo 'trufflehog 3.97.0' >&2 ;; *) {FINISHED} ;; esac"),
+    );
+    pin(&world, "trufflehog", &sha256sum(&world, "trufflehog"));
+    world
+        .run(&["doctor", "--output", "json"])
+        .is(0, "pass", "healthy");
+    world.scan(&[]).is(0, "pass", "no_secrets");
+    let mark = world.path("was-run");
+    world.engine(
+        "trufflehog",
+        &format!("touch {}; {FINISHED}; exit 0", mark.display()),
+    );
+    let doctor = world.run(&["doctor", "--output", "json"]);
+    doctor.is(3, "inconclusive", "replaced");
+    let run = world.scan(&[]);
+    run.is(3, "inconclusive", "replaced");
+    assert_eq!(run.engine("trufflehog")["outcome"], "replaced");
+    assert_eq!(run.engine("gitleaks")["outcome"], "complete");
+    let hash = sha256sum(&world, "trufflehog");
+    assert!(run.report["summary"].to_string().contains(&hash));
+    assert!(!mark.exists(), "it was run");
+    // A pin that is none, and an engine that is not there.
+    pin(&world, "trufflehog", "abc");
+    assert_eq!(world.run(&["--no-verification"]).code, 2);
+    pin(&world, "trufflehog", &hash);
+    std::fs::remove_file(world.path("bin/trufflehog")).unwrap();
+    world.scan(&[]).is(3, "inconclusive", "missing");
+}
+
+#[test]
+fn an_engine_that_is_replaced_while_it_runs_is_no_verdict() {
+    let world = world();
+    let path = world.path("bin/trufflehog");
+    let swap = format!(
+        "cp {0} {0}.new; echo '# more' >> {0}.new; mv {0}.new {0}; {FINISHED}; exit 0",
+        path.display()
+    );
+    world.engine("trufflehog", &swap);
+    let run = world.scan(&[]);
+    run.is(3, "inconclusive", "replaced");
+    assert_eq!(run.engine("trufflehog")["outcome"], "replaced");
+    assert_eq!(run.engine("gitleaks")["outcome"], "complete");
+}
+
+#[test]
+fn what_lies_in_the_folder_is_no_engine() {
+    let world = world();
+    std::fs::rename(
+        world.path("bin/trufflehog"),
+        world.repo().join("trufflehog"),
+    )
+    .unwrap();
+    let path = format!(".::{}:/usr/bin:/bin", world.path("bin").display());
+    let words = ["--no-verification", "--output", "json"];
+    let run = world.run_with(&words, "", &[("PATH", &path)]);
+    run.is(3, "inconclusive", "missing");
 }

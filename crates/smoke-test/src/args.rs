@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use gs_common::cli::{ConfigArgs, OutputArgs, Shell, styles};
+use gs_common::way::{ProxyArgs, TlsArgs};
 
 const ABOUT: &str = "Is the service that was just deployed the right one, and does it work?";
 
@@ -208,24 +209,12 @@ pub struct RouteArgs {
     /// The name that TLS asks for and verifies
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
-    /// Trust the authorities in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Vec<String>,
-    /// Client certificate (PEM), with --key
-    #[arg(long, value_name = "FILE")]
-    pub cert: Option<String>,
-    /// Key of the client certificate (PEM)
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<String>,
-    /// Accept every certificate; the report says so
-    #[arg(long)]
-    pub insecure: bool,
-    /// Proxy, `http://HOST:PORT`; else http_proxy, https_proxy, all_proxy; a password only in those
-    #[arg(long, value_name = "URL")]
-    pub proxy: Option<String>,
-    /// Hosts that are asked directly, separated by commas
-    #[arg(long, value_name = "HOSTS")]
-    pub no_proxy: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub proxies: ProxyArgs,
     /// A header whose value stands in an environment variable, and is a secret
     #[arg(long, value_name = "NAME=VARIABLE")]
     pub header_env: Vec<String>,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gs_common::config::{ConfigError, Origin, Project, Row, Settings};
-use gs_common::http::{ClientConfig, Proxies, TlsOptions};
-use gs_common::redact::{Added, Redactor};
+use gs_common::config::{ConfigError, Project, Row, Settings};
+use gs_common::http::ClientConfig;
+use gs_common::redact::Redactor;
 use gs_common::units;
+use gs_common::way::{SecretHeader, Short, secret_headers, take_credentials, target, unverified};
 use url::Url;
 
 use crate::args::{RunArgs, SuiteArgs};
@@ -52,7 +53,7 @@ pub struct Config {
     /// How to connect.
     pub client: ClientConfig,
     /// Headers for every request, whose values are secret.
-    pub secret_headers: Vec<(String, String)>,
+    pub secret_headers: Vec<SecretHeader>,
     /// What must appear in no output.
     pub redactor: Redactor,
     /// What deserves a look before the run.
@@ -120,7 +121,12 @@ impl Config {
         } = args;
         let redactor = Redactor::new();
 
-        let (url, mut rows) = target(args, &project)?;
+        let (url, row) = target(
+            args.url.as_deref(),
+            picked.env.as_deref(),
+            &project,
+            "the suite's paths",
+        )?;
         let source = set
             .path("suite", picked.suite.as_deref())?
             .map_or(Source::BuiltIn, Source::File);
@@ -151,31 +157,18 @@ impl Config {
             resolve: set.list("resolve", &route.resolve, str::parse)?,
             host: set.optional("host", route.host.as_deref(), any)?,
             sni: set.optional("sni", route.sni.as_deref(), any)?,
-            tls: tls(&mut set, route)?,
-            proxies: proxies(&mut set, route, variables)?,
+            tls: route.tls.resolve(&mut set)?,
+            proxies: route.proxies.resolve(&mut set, variables, &redactor)?,
             user_agent: concat!("smoke-test/", env!("CARGO_PKG_VERSION")).to_owned(),
             http1_only: set.switch("http1", route.http1)?,
         };
-        for proxy in [&client.proxies.plain, &client.proxies.secure]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(authorization) = &proxy.authorization {
-                hide(&redactor, "the proxy's password", authorization.expose())?;
-            }
-        }
-        let mut secret_headers = Vec::new();
-        for pair in set.list("header-env", &route.header_env, any)? {
-            secret_headers.push(secret_header(&pair, variables, &redactor)?);
-        }
+        let pairs_of_headers = set.list("header-env", &route.header_env, any)?;
+        let mut secret_headers =
+            secret_headers(&pairs_of_headers, variables, Short::Refused, &redactor)?;
         let (more, mut warnings) = set.finish()?;
+        let mut rows = vec![row];
         rows.extend(more);
-        if client.tls.insecure {
-            warnings.push(
-                "certificates are not verified (--insecure): anyone in between can answer"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(unverified(&client.tls));
         let inputs = Inputs {
             environment: picked.env.clone(),
             process: variables.clone(),
@@ -184,7 +177,14 @@ impl Config {
             retries: retries.and_then(|count| u32::try_from(count).ok()),
             dry: false,
         };
-        let mut config = Self {
+        let url = match url {
+            Some(mut url) => {
+                secret_headers.extend(take_credentials(&mut url, &redactor)?);
+                Some(url)
+            }
+            None => None,
+        };
+        let config = Self {
             url: Url::parse("http://unknown.invalid")
                 .map_err(|error| ConfigError::new(error.to_string()))?,
             source,
@@ -208,33 +208,7 @@ impl Config {
             warnings,
             rows,
         };
-        let url = url.map(|url| config.take_credentials(url)).transpose()?;
         Ok((url, config))
-    }
-
-    /// User and password of the URL become a header, and the URL loses them.
-    fn take_credentials(&mut self, mut url: Url) -> Result<Url, ConfigError> {
-        use base64::Engine as _;
-        if url.username().is_empty() && url.password().is_none() {
-            return Ok(url);
-        }
-        let decoded = |text: &str| {
-            percent_encoding::percent_decode_str(text)
-                .decode_utf8_lossy()
-                .into_owned()
-        };
-        let (user, password) = (
-            decoded(url.username()),
-            decoded(url.password().unwrap_or_default()),
-        );
-        hide(&self.redactor, "the URL's password", &password)?;
-        let pair = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
-        hide(&self.redactor, "the URL's credentials", &pair)?;
-        self.secret_headers
-            .push(("authorization".to_owned(), format!("Basic {pair}")));
-        // Refused only by URLs without a host, which ours has.
-        let _ = url.set_username("").and_then(|()| url.set_password(None));
-        Ok(url)
     }
 }
 
@@ -261,63 +235,6 @@ impl Suite {
             },
         })
     }
-}
-
-fn target(args: &RunArgs, project: &Project) -> Result<(Option<Url>, Vec<Row>), ConfigError> {
-    let (text, origin) = match (&args.url, &args.suite.env) {
-        (Some(url), _) => (url.clone(), Origin::Flag("URL".to_owned())),
-        (None, Some(name)) => {
-            let environment = project.environment(name)?;
-            let file = project
-                .path()
-                .map_or_else(String::new, |path| path.display().to_string());
-            (
-                environment.url.clone(),
-                Origin::File(file, environment.line),
-            )
-        }
-        (None, None) => {
-            let row = Row {
-                key: "url".to_owned(),
-                value: String::new(),
-                origin: Origin::Default,
-            };
-            return Ok((None, vec![row]));
-        }
-    };
-    let url = parse_url(&text)?;
-    let shown = gs_common::redact::redact_url(&url);
-    Ok((
-        Some(url),
-        vec![Row {
-            key: "url".to_owned(),
-            value: shown,
-            origin,
-        }],
-    ))
-}
-
-fn parse_url(text: &str) -> Result<Url, ConfigError> {
-    let hint = "write scheme, host and port, such as https://staging.goldensignals.ai";
-    // What was typed may hold a password, and is not repeated.
-    let url = Url::parse(text)
-        .map_err(|error| ConfigError::new(format!("the target is no URL: {error}")).hint(hint))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        let known = if url.host().is_none() {
-            "it has no `http://` or `https://` in front"
-        } else {
-            "only http and https are spoken here"
-        };
-        return Err(ConfigError::new(format!("the target is no web address: {known}")).hint(hint));
-    }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(ConfigError::new(format!(
-            "the target has a path, `{}`: the suite's paths start at the root",
-            url.path()
-        ))
-        .hint("name scheme, host and port only"));
-    }
-    Ok(url)
 }
 
 fn version(
@@ -404,115 +321,6 @@ fn ready(
         path,
         matches: matches as u32,
     }))
-}
-
-fn tls(set: &mut Settings<'_>, args: &crate::args::RouteArgs) -> Result<TlsOptions, ConfigError> {
-    let file = |text: &str| {
-        if Path::new(text).is_file() {
-            Ok(PathBuf::from(text))
-        } else {
-            Err(format!("there is no file `{text}`"))
-        }
-    };
-    let authorities = set.list("cacert", &args.cacert, file)?;
-    let certificate = set.optional("cert", args.cert.as_deref(), file)?;
-    let key = set.optional("key", args.key.as_deref(), file)?;
-    let identity = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        _ => {
-            return Err(
-                ConfigError::new("a client certificate needs --cert and --key").hint("give both"),
-            );
-        }
-    };
-    Ok(TlsOptions {
-        authorities,
-        identity,
-        insecure: set.switch("insecure", args.insecure)?,
-    })
-}
-
-fn proxies(
-    set: &mut Settings<'_>,
-    args: &crate::args::RouteArgs,
-    variables: &BTreeMap<String, String>,
-) -> Result<Proxies, ConfigError> {
-    let proxy = set.optional("proxy", args.proxy.as_deref(), |text| {
-        let proxy: gs_common::http::Proxy = text
-            .parse()
-            .map_err(|error: gs_common::http::AddressError| error.to_string())?;
-        if proxy.authorization.is_some() {
-            return Err(
-                "a password does not belong on a command line or in a file: use https_proxy"
-                    .to_owned(),
-            );
-        }
-        Ok(proxy)
-    })?;
-    let direct = set.optional("no-proxy", args.no_proxy.as_deref(), |text| {
-        Ok::<_, ConfigError>(Proxies::direct_from(text))
-    })?;
-    let mut proxies = match proxy {
-        Some(proxy) => Proxies {
-            plain: Some(proxy.clone()),
-            secure: Some(proxy),
-            direct: Vec::new(),
-        },
-        None => Proxies::from_variables(variables)
-            .map_err(|error| ConfigError::new(format!("the proxy variables: {error}")))?,
-    };
-    if let Some(direct) = direct {
-        proxies.direct = direct;
-    }
-    Ok(proxies)
-}
-
-fn secret_header(
-    pair: &str,
-    variables: &BTreeMap<String, String>,
-    redactor: &Redactor,
-) -> Result<(String, String), ConfigError> {
-    let form = "write --header-env authorization=API_AUTHORIZATION";
-    let (name, variable) = pair
-        .split_once('=')
-        .ok_or_else(|| ConfigError::new("--header-env is no NAME=VARIABLE").hint(form))?;
-    let name = name.trim().to_ascii_lowercase();
-    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return Err(
-            ConfigError::new(format!("--header-env: `{name}` is no header's name")).hint(form),
-        );
-    }
-    let value = variables
-        .get(variable)
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| {
-            ConfigError::new(format!(
-                "--header-env: the environment variable `{variable}` is not set"
-            ))
-            .hint("set it")
-        })?;
-    if http::HeaderValue::from_str(value).is_err() {
-        return Err(ConfigError::new(format!(
-            "--header-env: what `{variable}` holds is no header's value"
-        )));
-    }
-    hide(redactor, variable, value)?;
-    // `Bearer TOKEN`: the token is the secret, wherever it turns up alone.
-    if let Some((_, token)) = value
-        .split_once(' ')
-        .filter(|(_, token)| token.len() >= gs_common::redact::SHORTEST)
-    {
-        hide(redactor, variable, token)?;
-    }
-    Ok((name, value.clone()))
-}
-
-/// Hides a value from all output, or says why that cannot be.
-pub fn hide(redactor: &Redactor, name: &str, value: &str) -> Result<Added, ConfigError> {
-    redactor
-        .add(name, value)
-        .map_err(|error| ConfigError::new(error.to_string()).hint("use a longer one"))
 }
 
 fn pairs(typed: &[String]) -> Result<Vec<(String, String)>, ConfigError> {

@@ -278,9 +278,6 @@ fn input(path: &Path, read: &Report, now: jiff::Timestamp) -> Input {
 
 fn as_check(change: Change) -> Check {
     Check {
-        title: change.id.clone(),
-        id: change.id,
-        target: None,
         verdict: change.verdict,
         reason: Some(
             if change.verdict == Verdict::Fail {
@@ -291,17 +288,8 @@ fn as_check(change: Change) -> Check {
             .to_owned(),
         ),
         message: Some(change.sentence),
-        observed: None,
-        expected: None,
-        attempts: None,
-        duration_ms: None,
-        evidence: Vec::new(),
-        reproduce: None,
-        place: None,
         tags: vec!["diff".to_owned()],
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(change.id.clone(), change.id)
     }
 }
 

@@ -75,7 +75,7 @@ fn secret_headers(config: &Config) -> impl Iterator<Item = (String, String)> {
     config
         .secret_headers
         .iter()
-        .map(|(name, _)| (name.clone(), "***".to_owned()))
+        .map(|(name, _)| (name.to_string(), "***".to_owned()))
 }
 
 fn curl(

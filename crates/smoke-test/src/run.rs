@@ -10,11 +10,12 @@ use gs_common::http::{Client, Limits, Request};
 use gs_common::report::{Place, Report};
 use gs_common::units::show_duration;
 use gs_common::verdict::Verdict;
+use gs_common::way::hide;
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::config::{Config, Ready, hide};
+use crate::config::{Config, Ready};
 use crate::judge::reason;
 use crate::probe::{World, openapi_checks};
 use crate::progress::Ticker;
@@ -294,12 +295,7 @@ async fn wait_ready(world: &World, ready: &Ready, talk: &mut Talk) -> Result<(),
             .map_err(|error| error.to_string())?;
         let mut headers = HeaderMap::new();
         for (name, value) in &world.secret_headers {
-            if let (Ok(name), Ok(value)) = (
-                http::HeaderName::try_from(name),
-                http::HeaderValue::try_from(value),
-            ) {
-                headers.insert(name, value);
-            }
+            headers.insert(name, value.clone());
         }
         let request = Request {
             method: Method::GET,

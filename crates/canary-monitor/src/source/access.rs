@@ -9,9 +9,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use gs_common::config::{ConfigError, Settings};
 use gs_common::http::ClientConfig;
-use gs_common::redact::{Redactor, SHORTEST};
+use gs_common::redact::Redactor;
 use gs_common::secret::Secret;
-use http::header::{AUTHORIZATION, HeaderName};
+use gs_common::way::{SecretHeader, hide};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
@@ -31,7 +32,7 @@ pub struct Access {
     /// Who we are.
     pub identity: Identity,
     /// Headers for every request; the values are secret.
-    pub headers: Vec<(HeaderName, Secret)>,
+    pub headers: Vec<SecretHeader>,
     /// What must appear in no output; files tell it what they hold when they are read.
     pub redactor: Redactor,
 }
@@ -109,7 +110,7 @@ impl Access {
         now: Timestamp,
     ) -> Result<(), SourceError> {
         for (name, value) in &self.headers {
-            headers.insert(name.clone(), header_value(name.as_str(), value)?);
+            headers.insert(name.clone(), value.clone());
         }
         let authorization = match &self.identity {
             Identity::None => return Ok(()),
@@ -247,50 +248,4 @@ pub(super) fn identity(
         }
         (None, None, None) => Ok(Identity::None),
     }
-}
-
-pub(super) fn secret_header(
-    pair: &str,
-    variables: &BTreeMap<String, String>,
-    redactor: &Redactor,
-) -> Result<(HeaderName, Secret), ConfigError> {
-    let form = "write --header-env X-Scope-OrgID=TENANT, with the name of a variable";
-    let (name, variable) = pair
-        .split_once('=')
-        .ok_or_else(|| ConfigError::new("--header-env is no NAME=VARIABLE").hint(form))?;
-    let name = HeaderName::from_bytes(name.trim().to_ascii_lowercase().as_bytes())
-        .map_err(|_| ConfigError::new("--header-env: no header's name").hint(form))?;
-    let value = variables
-        .get(variable)
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| {
-            ConfigError::new(format!(
-                "--header-env: the environment variable `{variable}` is not set"
-            ))
-            .hint("set it")
-        })?;
-    if HeaderValue::from_str(value).is_err() {
-        return Err(ConfigError::new(format!(
-            "--header-env: what `{variable}` holds is no header's value"
-        )));
-    }
-    // A tenant's number is short and no secret; what authenticates never is so short.
-    if value.chars().count() >= SHORTEST {
-        hide(redactor, variable, value)?;
-    }
-    if let Some((_, token)) = value
-        .split_once(' ')
-        .filter(|(_, token)| token.len() >= SHORTEST)
-    {
-        hide(redactor, variable, token)?;
-    }
-    Ok((name, Secret::new(value)))
-}
-
-/// Hides a value from all output, or says why that cannot be.
-pub(super) fn hide(redactor: &Redactor, name: &str, value: &str) -> Result<(), ConfigError> {
-    redactor
-        .add(name, value)
-        .map(|_| ())
-        .map_err(|error| ConfigError::new(error.to_string()).hint("use a longer one"))
 }

@@ -1,6 +1,7 @@
 //! What can be typed about where observations come from. Checked in [`super::config`].
 
 use clap::Args;
+use gs_common::way::{ProxyArgs, TlsArgs};
 
 /// Where observations come from, and how to get there.
 #[derive(Args, Clone, Debug, Default)]
@@ -122,24 +123,12 @@ pub struct AccessArgs {
     /// The AWS service that is signed for: aps for Amazon's managed Prometheus
     #[arg(long, value_name = "NAME")]
     pub sigv4_service: Option<String>,
-    /// Trust the authorities in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Vec<String>,
-    /// Client certificate (PEM), with --key
-    #[arg(long, value_name = "FILE")]
-    pub cert: Option<String>,
-    /// Key of the client certificate (PEM)
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<String>,
-    /// Accept every certificate; the report says so
-    #[arg(long)]
-    pub insecure: bool,
-    /// Proxy, `http://HOST:PORT`; else http_proxy, https_proxy, all_proxy; a password only in those
-    #[arg(long, value_name = "URL")]
-    pub proxy: Option<String>,
-    /// Hosts that are asked directly, separated by commas
-    #[arg(long, value_name = "HOSTS")]
-    pub no_proxy: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc would become the help heading's text")]
+    pub proxies: ProxyArgs,
     /// Connect to HOST2:PORT2 for what is addressed to HOST1:PORT1
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2")]
     pub connect_to: Vec<String>,

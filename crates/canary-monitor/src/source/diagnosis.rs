@@ -85,23 +85,9 @@ pub const ALL: [(Code, &str); 19] = [
 /// A check that holds.
 pub(super) fn good(id: &str, title: impl Into<String>, target: &str) -> Check {
     Check {
-        id: id.to_owned(),
-        title: title.into(),
         target: (!target.is_empty()).then(|| target.to_owned()),
-        verdict: Verdict::Pass,
-        reason: None,
-        message: None,
-        observed: None,
-        expected: None,
         attempts: Some(1),
-        duration_ms: None,
-        evidence: Vec::new(),
-        reproduce: None,
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(id, title)
     }
 }
 

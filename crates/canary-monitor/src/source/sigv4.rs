@@ -10,6 +10,7 @@ use gs_common::config::ConfigError;
 use gs_common::fingerprint::hex;
 use gs_common::redact::Redactor;
 use gs_common::secret::Secret;
+use gs_common::way::hide;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{AUTHORIZATION, HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
@@ -19,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::SourceError;
-use super::access::{header_value, hide};
+use super::access::header_value;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");

@@ -38,7 +38,7 @@ impl Run<'_> {
 
     /// What the judge says of the whole.
     fn whole(&self) -> Check {
-        let mut check = named("canary", "the canary may be promoted");
+        let mut check = Check::passed("canary", "the canary may be promoted");
         let tests = self.view.tests.iter().map(|test| {
             format!(
                 "{}: evidence {:.1} of {:.1}, held at {} of {} checks, dispersion {:.1}",
@@ -74,7 +74,7 @@ impl Run<'_> {
         let (canary, stable) = (&self.view.canary, &self.view.stable);
         let policy = &self.state.header.policy;
         let limit = seconds(policy.latency_limit_seconds);
-        let mut check = named(test.reason, title(test.reason));
+        let mut check = Check::passed(test.reason, title(test.reason));
         let (observed, expected, shown) = match test.reason {
             reason::ERROR_RATE => (
                 canary.error_share,
@@ -144,7 +144,7 @@ impl Run<'_> {
     }
 
     fn restarts(&self) -> Check {
-        let mut check = named("restarts", "the canary's pods stay alive");
+        let mut check = Check::passed("restarts", "the canary's pods stay alive");
         let (canary, stable) = (&self.view.canary, &self.view.stable);
         check.observed = Some(Quantity::of(canary.restarts, "restarts"));
         check.expected = Some(format!(
@@ -167,7 +167,7 @@ impl Run<'_> {
     }
 
     fn memory(&self) -> Option<Check> {
-        let mut check = named("memory", "the canary's memory does not run away");
+        let mut check = Check::passed("memory", "the canary's memory does not run away");
         if !self.state.watch.knows_memory() {
             return None;
         }
@@ -191,7 +191,7 @@ impl Run<'_> {
                 share(cpu.throttled_share)
             )
         };
-        let mut check = named("cpu", "the canary has enough CPU");
+        let mut check = Check::passed("cpu", "the canary has enough CPU");
         check.observed = Some(Quantity::bare(told(canary)));
         check.expected = Some(format!("no shorter of it than stable: {}", told(stable)));
         if self.is(reason::SHORT_OF_CPU) {
@@ -201,7 +201,7 @@ impl Run<'_> {
     }
 
     fn coverage(&self) -> Check {
-        let mut check = named("coverage", "the canary was looked at");
+        let mut check = Check::passed("coverage", "the canary was looked at");
         let (canary, stable) = self.view.coverage;
         let least = self.state.header.policy.coverage;
         check.observed = Some(Quantity::of(canary.min(stable), "share"));
@@ -231,7 +231,7 @@ impl Run<'_> {
             None => self.state.header.observations.canary_weight,
         }?;
         let (canary, stable) = (self.view.canary.requests, self.view.stable.requests);
-        let mut check = named("split", "the canary gets the traffic that was declared");
+        let mut check = Check::passed("split", "the canary gets the traffic that was declared");
         if canary + stable > 0 {
             let share = canary as f64 / (canary + stable) as f64;
             check.observed = Some(Quantity::of(share, "share"));
@@ -251,7 +251,7 @@ impl Run<'_> {
 
     fn log(&self) -> Option<Check> {
         let path = self.state.log_path()?;
-        let mut check = named("decision_log", "the decision log is whole");
+        let mut check = Check::passed("decision_log", "the decision log is whole");
         check.target = Some(path.display().to_string());
         if let Some(why) = self.state.log_broken() {
             check.verdict = Verdict::Inconclusive;
@@ -268,7 +268,7 @@ pub(super) fn hook(line: &HookLine) -> Check {
         Some(step) if line.hook == "on-step" => format!("{}-{step}", line.hook),
         _ => line.hook.clone(),
     };
-    let mut check = named(&id, &format!("--{} {}", line.hook, line.command.join(" ")));
+    let mut check = Check::passed(&id, format!("--{} {}", line.hook, line.command.join(" ")));
     check.duration_ms = line.took_ms;
     if let Some(output) = &line.output {
         check.evidence.push(Evidence {
@@ -285,26 +285,4 @@ pub(super) fn hook(line: &HookLine) -> Check {
         }
     }
     check
-}
-
-fn named(id: &str, title: &str) -> Check {
-    Check {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        target: None,
-        verdict: Verdict::Pass,
-        reason: None,
-        message: None,
-        observed: None,
-        expected: None,
-        attempts: None,
-        duration_ms: None,
-        evidence: Vec::new(),
-        reproduce: None,
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
-    }
 }

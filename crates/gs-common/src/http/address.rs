@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use url::Url;
 
-use crate::config::{ConfigError, Settings};
 use crate::secret::Secret;
 
 /// Why an address option is not understood.
@@ -246,46 +245,6 @@ impl Proxies {
             })
             .filter(|host| !host.is_empty())
             .collect()
-    }
-
-    /// From the settings `proxy` and `no-proxy`; without the first from the usual variables.
-    ///
-    /// # Errors
-    /// One of them is no proxy URL, or a password stands where others can read it.
-    pub fn from_settings(
-        set: &mut Settings<'_>,
-        proxy: Option<&str>,
-        no_proxy: Option<&str>,
-        variables: &BTreeMap<String, String>,
-    ) -> Result<Self, ConfigError> {
-        let proxy = set.optional("proxy", proxy, |text| {
-            let proxy: Proxy = text
-                .parse()
-                .map_err(|error: AddressError| error.to_string())?;
-            if proxy.authorization.is_some() {
-                return Err(
-                    "a password does not belong on a command line or in a file: use https_proxy"
-                        .to_owned(),
-                );
-            }
-            Ok(proxy)
-        })?;
-        let direct = set.optional("no-proxy", no_proxy, |text| {
-            Ok::<_, ConfigError>(Self::direct_from(text))
-        })?;
-        let mut proxies = match proxy {
-            Some(proxy) => Self {
-                plain: Some(proxy.clone()),
-                secure: Some(proxy),
-                direct: Vec::new(),
-            },
-            None => Self::from_variables(variables)
-                .map_err(|error| ConfigError::new(format!("the proxy variables: {error}")))?,
-        };
-        if let Some(direct) = direct {
-            proxies.direct = direct;
-        }
-        Ok(proxies)
     }
 
     /// The proxy for a host, if it is not to be asked directly.

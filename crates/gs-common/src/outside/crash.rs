@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::exit::Exit;
 
@@ -43,14 +44,26 @@ pub fn on_crash(undo: impl FnOnce() + Send + 'static) -> OnCrash {
 /// Has a file or a folder removed there: what an engine or a key left in it may be a secret.
 pub fn removed_on_crash(path: &Path) -> OnCrash {
     let path = path.to_owned();
-    on_crash(move || {
-        // There is nobody left who could be told.
-        let _ = if path.is_dir() {
-            std::fs::remove_dir_all(&path)
+    on_crash(move || remove(&path))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no clock but the system's is left in a panic, or beside a main thread that is held up"
+)]
+fn remove(path: &Path) {
+    // What was just killed may still be writing its last file.
+    for _ in 0..50 {
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(path)
         } else {
-            std::fs::remove_file(&path)
+            std::fs::remove_file(path)
         };
-    })
+        if removed.is_ok() || !path.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 impl Drop for OnCrash {

@@ -4,6 +4,7 @@
 //! This is the only place, beside a tool's own `entry`, that knows the real stdout and stderr.
 
 mod crash;
+mod stop;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::report::Report;
 use crate::sink::{Sinks, conclude};
 
 pub use crash::{OnCrash, on_crash, removed_on_crash};
+pub use stop::Stop;
 
 /// The environment's variables.
 pub type Variables = BTreeMap<String, String>;
@@ -213,35 +215,7 @@ pub fn in_runtime_of<T>(
     Ok(done)
 }
 
-/// Ends with the first Ctrl-C or SIGTERM. From then on the next one ends the process at once, without a
-/// report: whoever asks twice does not want to wait for it.
-pub async fn interrupted() {
-    signalled().await;
-    // Where there is no thread to be had, the second one waits for the end as the first does.
-    let _ = std::thread::Builder::new()
-        .name("second-signal".to_owned())
-        .spawn(|| {
-            if in_runtime(signalled()).is_ok() {
-                crash::end(
-                    Exit::Interrupted,
-                    "interrupted twice: no report was written\n",
-                );
-            }
-        });
-}
-
-async fn signalled() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            },
-            Err(_) => drop(tokio::signal::ctrl_c().await),
-        }
-    }
-    #[cfg(not(unix))]
-    drop(tokio::signal::ctrl_c().await);
+/// Ends with the first Ctrl-C or SIGTERM, which are listened for as soon as this is called.
+pub fn interrupted() -> impl Future<Output = ()> + Send + 'static {
+    Stop::listen().asked()
 }

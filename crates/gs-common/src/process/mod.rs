@@ -388,11 +388,13 @@ async fn capture(from: Option<impl AsyncRead + Unpin>, into: &mut Output, most: 
     let Some(mut from) = from else {
         return;
     };
-    let mut chunk = [0; 8192];
+    // Not in the future itself, which callers nest and move about: some of them run many programs at once.
+    let mut chunk = vec![0; 8192];
     // A pipe that breaks has said all that it will say.
     while let Ok(count @ 1..) = from.read(&mut chunk).await {
         let room = most.saturating_sub(into.bytes.len()).min(count);
-        into.bytes.extend_from_slice(&chunk[..room]);
+        into.bytes
+            .extend_from_slice(chunk.get(..room).unwrap_or_default());
         into.total += count as u64;
     }
 }

@@ -14,6 +14,29 @@ pub fn is_sensitive_header(name: &str) -> bool {
     ) || is_sensitive_parameter(&name)
 }
 
+/// Schemes that may stand before the secret of an `authorization` header.
+const SCHEMES: [&str; 7] = [
+    "basic",
+    "bearer",
+    "token",
+    "apikey",
+    "digest",
+    "negotiate",
+    "jwt",
+];
+
+/// Scheme and secret of a sensitive header's value; the scheme is no secret, and is empty where there is
+/// none.
+#[must_use]
+pub fn split_scheme(value: &str) -> (&str, &str) {
+    match value.split_once(' ') {
+        Some((scheme, rest)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => {
+            (scheme, rest.trim())
+        }
+        _ => ("", value),
+    }
+}
+
 /// Whether the value of a query or form parameter with this name must not be shown.
 #[must_use]
 pub fn is_sensitive_parameter(name: &str) -> bool {

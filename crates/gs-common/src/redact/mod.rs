@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
-pub use headers::{is_sensitive_header, is_sensitive_parameter, redact_url};
+pub use headers::{is_sensitive_header, is_sensitive_parameter, redact_url, split_scheme};
 pub use report::Redacted;
 
 /// What stands in the place of a secret.

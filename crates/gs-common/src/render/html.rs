@@ -8,6 +8,7 @@ use super::cause::causes;
 use super::chart::charts;
 use super::findings::{self, State};
 use super::spread::spread;
+use super::tables::tables;
 use super::text::{counted, millis, visible};
 use crate::finding::{Finding, Severity};
 use crate::redact::Redacted;
@@ -56,8 +57,8 @@ fn page(report: &Report) -> Markup {
                     (next_steps(report))
                     (found(report))
                     (checks(report))
-                    (charts(&report.series))
-                    (spread(&report.details))
+                    (tables(&report.details))
+                    div.plots { (charts(&report.series)) (spread(&report.details)) }
                     (not_covered(report))
                 }
                 footer { "Report " code { (report.schema) } ", made by " (report.tool.name) ". Times are UTC." }
@@ -209,9 +210,9 @@ fn row(check: &Check, longest: f64) -> Markup {
                 span.name {
                     b { (check.id) }
                     @if check.flaky { " " span.flaky { "flaky" } }
-                    span.title { (visible(&check.title)) }
+                    @if check.title != check.id { span.title { (visible(&check.title)) } }
                 }
-                span.time { @if let Some(ms) = check.duration_ms { (millis(ms)) } }
+                span.time { (took_or_observed(check)) }
                 (waterfall(check, longest))
             }
             @if let Some(message) = &check.message { p.message { (visible(message)) } }
@@ -244,6 +245,23 @@ fn row(check: &Check, longest: f64) -> Markup {
             }
             @if let Some(reproduce) = &check.reproduce { pre.reproduce { (visible(reproduce)) } }
         }
+    }
+}
+
+/// What is worth a look without opening the check: how long it took, or else the number that was measured.
+fn took_or_observed(check: &Check) -> String {
+    if let Some(ms) = check.duration_ms {
+        return millis(ms);
+    }
+    let Some(observed) = &check.observed else {
+        return String::new();
+    };
+    match (observed.value.as_f64(), observed.unit.as_deref()) {
+        (Some(ms), Some("ms")) => millis(ms),
+        (Some(share), Some("share")) => format!("{:.2}%", share * 100.0),
+        (Some(_), _) => visible(&observed.to_string()),
+        // A text may be long, and stands below.
+        (None, _) => String::new(),
     }
 }
 

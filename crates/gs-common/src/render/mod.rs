@@ -14,6 +14,7 @@ mod markdown;
 mod prometheus;
 mod sarif;
 mod spread;
+mod tables;
 mod tap;
 #[cfg(test)]
 mod tests;

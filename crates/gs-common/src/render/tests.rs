@@ -159,9 +159,44 @@ fn load() -> Report {
 #[test]
 fn html_of_a_load_test() {
     let page = face(Format::Html, load(), &Look::default());
-    let main = &page[page.find("<section class=\"plot\">").unwrap()..page.find("</main>").unwrap()];
+    let main = &page[page.find("<div class=\"plots\">").unwrap()..page.find("</main>").unwrap()];
     let plots = main.split("<section>").next().unwrap();
     insta::assert_snapshot!(plots.replace("><", ">\n<"));
+}
+
+#[test]
+fn a_check_shows_how_long_it_took_or_what_was_measured_and_no_text_twice() {
+    let row = |duration: Option<f64>, observed: serde_json::Value, title: &str| {
+        let mut report = load();
+        let mut check = rich().checks.remove(0);
+        check.id = "p95<200ms".to_owned();
+        check.title = title.to_owned();
+        check.duration_ms = duration;
+        check.observed = serde_json::from_value(observed).unwrap();
+        report.checks = vec![check];
+        face(Format::Html, report, &Look::default())
+    };
+    let ms = serde_json::json!({"value": 13.4, "unit": "ms"});
+    let page = row(None, ms.clone(), "p95<200ms");
+    assert!(page.contains("<span class=\"time\">13 ms</span>") && !page.contains("\"title\""));
+    let page = row(Some(7.0), ms, "a title");
+    assert!(page.contains("<span class=\"time\">7.0 ms</span>"));
+    assert!(page.contains("<span class=\"title\">a title</span>"));
+    for (observed, shown) in [
+        (
+            serde_json::json!({"value": 0.0093, "unit": "share"}),
+            "0.93%",
+        ),
+        (serde_json::json!({"value": 47, "unit": null}), "47"),
+        (serde_json::json!({"value": "a text", "unit": null}), ""),
+        (serde_json::Value::Null, ""),
+    ] {
+        let page = row(None, observed, "t");
+        assert!(
+            page.contains(&format!("<span class=\"time\">{shown}</span>")),
+            "{shown}"
+        );
+    }
 }
 
 #[test]

@@ -263,23 +263,18 @@ fn check(judged: &Judged, kind: &Kind, comparison: &Comparison, policy: &Policy)
         });
     }
     Check {
-        id: format!("{}:{}", judged.name, judged.metric),
-        title: format!("{} of {}", judged.metric, judged.name),
         target: (judged.name != TOTAL).then(|| judged.name.clone()),
         verdict,
         reason: reason.map(str::to_owned),
         message: (verdict != Verdict::Pass).then(|| message(judged, policy)),
         observed: judged.measured.as_ref().map(observed),
         expected: Some(expected(judged.metric, policy)),
-        attempts: None,
-        duration_ms: None,
         evidence,
-        reproduce: None,
-        place: None,
         tags: vec![judged.change.as_str().to_owned()],
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(
+            format!("{}:{}", judged.name, judged.metric),
+            format!("{} of {}", judged.metric, judged.name),
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is meant: everything typed and configured, checked before the first packet.
 
+mod http2;
 mod load;
 mod target;
 
@@ -9,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gs_common::config::{ConfigError, Project, Row, Settings};
-use gs_common::http::{ClientConfig, Proxies, TlsOptions};
-use gs_common::redact::{Added, Redactor};
+use gs_common::http::ClientConfig;
+use gs_common::redact::Redactor;
 use gs_common::units;
-use http::{HeaderName, HeaderValue};
+use gs_common::way::{Short, hide, secret_headers, take_credentials, target, unverified};
 use url::Url;
 
 use crate::args::{ConnectionArgs, PersonaArgs, RunArgs};
@@ -20,8 +21,9 @@ use crate::engine::Plan;
 use crate::goal::{Goal, Known, with_defaults};
 use crate::persona::{Personas, read};
 use crate::result::{Model, Stage};
+use http2::http2;
 use load::load;
-use target::{fits_target, host_name, is_here, may_get_load, take_credentials, target};
+use target::{fits_target, host_name, is_here, may_get_load};
 
 /// Longer runs are slips of the keyboard.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -104,7 +106,12 @@ impl Config {
         let project = Project::find(args.personas.config.config.as_deref(), cwd)?;
         let mut set = Settings::new("load-test", &project, variables)?;
         let redactor = Redactor::new();
-        let (url, row) = target(args, &project)?;
+        let (mut url, row) = target(
+            args.url.as_deref(),
+            args.env.as_deref(),
+            &project,
+            "the personas' paths",
+        )?;
         let any = |text: &str| Ok::<_, ConfigError>(text.to_owned());
 
         let load = load(&mut set, &args.load)?;
@@ -153,16 +160,17 @@ impl Config {
         for persona in &mut personas.personas {
             persona.compression.get_or_insert(compression);
         }
-        let http2 = set.switch("http2", args.connection.http2)?;
+        let http2 = http2(&mut set, &args.connection, url.as_ref(), keep_alive)?;
         let max_body = set.value(
             "max-body",
             args.connection.max_body.as_deref(),
             "8MiB",
             units::size,
         )?;
-        let mut headers = Vec::new();
-        for pair in set.list("header-env", &args.connection.header_env, any)? {
-            headers.push(secret_header(&pair, variables, &redactor)?);
+        let pairs = set.list("header-env", &args.connection.header_env, any)?;
+        let mut headers = secret_headers(&pairs, variables, Short::Refused, &redactor)?;
+        if let Some(url) = &mut url {
+            headers.extend(take_credentials(url, &redactor)?);
         }
         let (more, mut warnings) = set.finish()?;
         let mut rows = vec![row];
@@ -172,12 +180,8 @@ impl Config {
             hide(&redactor, &format!("the variable `{name}`"), &value)?;
         }
         warnings.append(&mut personas.warnings);
-        if connection.tls.insecure {
-            warnings.push(
-                "certificates are not verified (--insecure): anyone in between can answer"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(unverified(&connection.tls));
+        warnings.extend(http2.warning.map(str::to_owned));
         let (model, stages) = load;
         fits(&model, &stages, &personas, warm_up, max_rate)?;
         let goals = with_defaults(given, slow);
@@ -196,7 +200,9 @@ impl Config {
             max_rate: Some(max_rate),
             threads: threads as usize,
             keep_alive,
-            http2,
+            http2: http2.offered,
+            prior_knowledge: http2.prior_knowledge,
+            streams: http2.streams,
             client: connection,
             headers,
             max_body: usize::try_from(max_body).unwrap_or(usize::MAX / 2),
@@ -205,7 +211,7 @@ impl Config {
             shard: None,
         };
         if let Some(url) = &url {
-            plan.target = take_credentials(url.clone(), &redactor, &mut plan.headers)?;
+            plan.target = url.clone();
         }
         let config = Self {
             plan,
@@ -280,35 +286,16 @@ fn connection(
     variables: &BTreeMap<String, String>,
     redactor: &Redactor,
 ) -> Result<ClientConfig, ConfigError> {
-    let file = |text: &str| {
-        if Path::new(text).is_file() {
-            Ok(PathBuf::from(text))
-        } else {
-            Err(format!("there is no file `{text}`"))
-        }
-    };
-    let tls = TlsOptions {
-        authorities: set.list("cacert", &args.cacert, file)?,
-        identity: None,
-        insecure: set.switch("insecure", args.insecure)?,
-    };
     let none = BTreeMap::new();
     // For a proxy somewhere else, "this machine" is another one.
     let here = target
         .and_then(Url::host)
         .is_some_and(|host| is_here(&host));
     let variables = if here { &none } else { variables };
-    let (proxy, no_proxy) = (args.proxy.as_deref(), args.no_proxy.as_deref());
-    let proxies = Proxies::from_settings(set, proxy, no_proxy, variables)?;
-    for proxy in [&proxies.plain, &proxies.secure].into_iter().flatten() {
-        if let Some(authorization) = &proxy.authorization {
-            hide(redactor, "the proxy's password", authorization.expose())?;
-        }
-    }
     Ok(ClientConfig {
-        tls,
+        tls: args.tls.resolve(set)?,
         resolve: set.list("resolve", &args.resolve, str::parse)?,
-        proxies,
+        proxies: args.proxies.resolve(set, variables, redactor)?,
         user_agent: concat!("load-test/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientConfig::default()
     })
@@ -371,39 +358,6 @@ fn knows(goals: &[Goal], personas: &Personas, stages: &[Stage]) -> Result<(), Co
             .map_err(|why| ConfigError::new(format!("--goal {why}")))?;
     }
     Ok(())
-}
-
-fn secret_header(
-    pair: &str,
-    variables: &BTreeMap<String, String>,
-    redactor: &Redactor,
-) -> Result<(HeaderName, HeaderValue), ConfigError> {
-    let (name, variable) = pair.split_once('=').ok_or_else(|| {
-        ConfigError::new(format!("--header-env {pair}: write NAME=VARIABLE"))
-            .hint("such as `authorization=API_TOKEN`; the value stands in the variable")
-    })?;
-    let parsed = HeaderName::from_bytes(name.trim().as_bytes())
-        .map_err(|_| ConfigError::new(format!("--header-env: `{name}` is no header name")))?;
-    let value = variables.get(variable).ok_or_else(|| {
-        ConfigError::new(format!(
-            "--header-env: the environment variable `{variable}` is not set"
-        ))
-        .hint("set it, or leave the header away")
-    })?;
-    hide(redactor, &format!("the variable `{variable}`"), value)?;
-    let value = HeaderValue::try_from(value).map_err(|_| {
-        ConfigError::new(format!(
-            "--header-env: the value of `{variable}` has a character that a header cannot hold"
-        ))
-    })?;
-    Ok((parsed, value))
-}
-
-fn hide(redactor: &Redactor, name: &str, secret: &str) -> Result<(), ConfigError> {
-    match redactor.add(name, secret) {
-        Ok(Added::Hidden | Added::Empty) => Ok(()),
-        Err(error) => Err(ConfigError::new(error.to_string()).hint("use a longer one")),
-    }
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {

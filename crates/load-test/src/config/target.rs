@@ -2,70 +2,11 @@
 
 use std::net::IpAddr;
 
-use gs_common::config::{ConfigError, Origin, Project, Row};
+use gs_common::config::ConfigError;
 use gs_common::http::{AddressError, ClientConfig, Resolve};
-use gs_common::redact::Redactor;
-use http::{HeaderName, HeaderValue};
 use url::{Host, Url};
 
-use super::hide;
-use crate::args::RunArgs;
 use crate::engine::dialled::{Dialled, is_local_name};
-
-pub(super) fn target(args: &RunArgs, project: &Project) -> Result<(Option<Url>, Row), ConfigError> {
-    let (text, origin) = match (&args.url, &args.env) {
-        (Some(url), _) => (url.clone(), Origin::Flag("URL".to_owned())),
-        (None, Some(name)) => {
-            let environment = project.environment(name)?;
-            let file = project
-                .path()
-                .map_or_else(String::new, |path| path.display().to_string());
-            (
-                environment.url.clone(),
-                Origin::File(file, environment.line),
-            )
-        }
-        (None, None) => {
-            let row = Row {
-                key: "url".to_owned(),
-                value: String::new(),
-                origin: Origin::Default,
-            };
-            return Ok((None, row));
-        }
-    };
-    let url = parse_url(&text)?;
-    let value = gs_common::redact::redact_url(&url);
-    Ok((
-        Some(url),
-        Row {
-            key: "url".to_owned(),
-            value,
-            origin,
-        },
-    ))
-}
-
-fn parse_url(text: &str) -> Result<Url, ConfigError> {
-    let hint = "write scheme, host and port, such as http://127.0.0.1:8000";
-    // What was typed may hold a password, and is not repeated.
-    let url = Url::parse(text)
-        .map_err(|error| ConfigError::new(format!("the target is no URL: {error}")).hint(hint))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(ConfigError::new(
-            "the target is no web address: it wants `http://` or `https://` and a host",
-        )
-        .hint(hint));
-    }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(ConfigError::new(format!(
-            "the target has a path, `{}`: the personas' paths start at the root",
-            url.path()
-        ))
-        .hint("name scheme, host and port only"));
-    }
-    Ok(url)
-}
 
 /// Whether a host is this machine, by its address or by a name that is reserved for it.
 pub(super) fn is_here(host: &Host<&str>) -> bool {
@@ -197,36 +138,6 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
         return Err(format!("`{text}` is no host: leave the port away"));
     }
     Ok(plain.to_ascii_lowercase())
-}
-
-/// User and password of the URL become a header, and the URL loses them.
-pub(super) fn take_credentials(
-    mut url: Url,
-    redactor: &Redactor,
-    headers: &mut Vec<(HeaderName, HeaderValue)>,
-) -> Result<Url, ConfigError> {
-    use base64::Engine as _;
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(url);
-    }
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let (user, password) = (
-        decoded(url.username()),
-        decoded(url.password().unwrap_or_default()),
-    );
-    hide(redactor, "the URL's password", &password)?;
-    let pair = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
-    hide(redactor, "the URL's credentials", &pair)?;
-    if let Ok(value) = HeaderValue::try_from(format!("Basic {pair}")) {
-        headers.push((http::header::AUTHORIZATION, value));
-    }
-    // Refused only by URLs without a host, which ours has.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    Ok(url)
 }
 
 #[cfg(test)]

@@ -39,8 +39,9 @@ pub async fn check(
 ) -> Result<(Vec<Checked>, bool), NoStart> {
     let mut cancel = std::pin::pin!(cancel);
     tokio::select! {
-        prepared = prepare(&mut plan) => drop(prepared?),
+        biased;
         () = &mut cancel => return Err(NoStart::Cancelled),
+        prepared = prepare(&mut plan) => drop(prepared?),
     }
     let world = World::new(plan, Instant::now());
     let mut all = Vec::new();

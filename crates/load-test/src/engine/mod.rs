@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the whole of it. `closed` starts users and takes them away, `open` sends by a schedule
 //! ([`schedule`]); `user` does what a persona does, over a `sender` that times one request on one
-//! connection; `websocket` holds channels; `recorder` counts. [`health`] looks at the process itself.
+//! connection, which a `trunk` shares among several; `websocket` holds channels; `recorder` counts. [`health`] looks at the process itself.
 
 mod check;
 mod closed;
@@ -13,6 +13,7 @@ mod recorder;
 pub mod schedule;
 mod sender;
 mod timeline;
+mod trunk;
 mod user;
 mod websocket;
 mod world;
@@ -26,7 +27,6 @@ use std::time::{Duration, Instant};
 
 use gs_common::http::{Client, ClientConfig, Limits};
 use hdrhistogram::Histogram;
-use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
@@ -65,10 +65,14 @@ pub struct Plan {
     pub keep_alive: bool,
     /// Offer HTTP/2 (with TLS).
     pub http2: bool,
+    /// Speak HTTP/2 over plain http without asking whether the target does.
+    pub prior_knowledge: bool,
+    /// Requests on one connection at the same time; more than one needs HTTP/2.
+    pub streams: usize,
     /// How to connect.
     pub client: ClientConfig,
     /// Headers of every request; their values may be secrets.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Vec<gs_common::way::SecretHeader>,
     /// Largest body that is read, in bytes.
     pub max_body: usize,
     /// What is slower is slow.
@@ -199,12 +203,12 @@ const DRAIN_STEP: Duration = Duration::from_millis(5);
 /// The run cannot begin.
 pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
     let needed = match plan.model {
-        Model::Closed { users } => users,
+        Model::Closed { users } => users.div_ceil(plan.streams.max(1) as u64),
         // Those are opened when they are needed.
         Model::Open { .. } => 8,
     };
     let limit = health::make_room(match plan.model {
-        Model::Closed { users } => users,
+        Model::Closed { .. } => needed,
         Model::Open { connections, .. } => connections as u64,
     });
     let limit = match limit {
@@ -225,6 +229,12 @@ pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
         match client.open_for(&plan.target, limits, !plan.http2).await {
+            Ok((_, connection, _))
+                if plan.streams > 1 && !sender::speaks_http2(&connection, plan.prior_knowledge) =>
+            {
+                let why = "the target does not speak HTTP/2, which `--streams` needs";
+                return Err(NoStart::Unreachable(why.to_owned()));
+            }
             Ok(_) => return Ok(limit),
             Err(failure) => why = failure.message,
         }
@@ -257,8 +267,9 @@ pub async fn run(
         Ok((descriptor_limit, saved))
     };
     let (descriptor_limit, saved) = tokio::select! {
-        begun = begin => begun?,
+        biased;
         () = &mut cancel => return Err(NoStart::Cancelled),
+        begun = begin => begun?,
         () = tokio::time::sleep(deadline.unwrap_or(FOREVER)) => return Err(NoStart::Deadline),
     };
     let length = schedule::length(&plan.stages);
@@ -275,7 +286,8 @@ pub async fn run(
             connections,
             ..
         } => {
-            let shared = Arc::new(open::Pool::new(connections, saved));
+            let most = connections.saturating_mul(plan.streams);
+            let shared = Arc::new(open::Pool::new(most, saved));
             pool = Some(Arc::clone(&shared));
             let world = Arc::clone(&world);
             Box::pin(async move {
@@ -430,7 +442,7 @@ fn collect(
             warm_up: plan.warm_up,
             seed: plan.seed,
             keep_alive: plan.keep_alive,
-            protocol: if plan.http2 { "h2" } else { "http/1.1" }.to_owned(),
+            protocol: protocol(plan),
             compression: plan
                 .personas
                 .personas
@@ -471,6 +483,15 @@ fn collect(
     }
 }
 
+/// What was asked for; `2` streams or more are part of it, since runs that differ in them do not compare.
+fn protocol(plan: &Plan) -> String {
+    match (plan.http2 || plan.prior_knowledge, plan.streams) {
+        (true, 2..) => format!("h2, {} streams", plan.streams),
+        (true, _) => "h2".to_owned(),
+        (false, _) => "http/1.1".to_owned(),
+    }
+}
+
 /// Scheme, host and port.
 fn origin(url: &Url) -> String {
     let text = url.to_string();
@@ -503,6 +524,8 @@ impl Plan {
             threads: 1,
             keep_alive: true,
             http2: false,
+            prior_knowledge: false,
+            streams: 1,
             client: ClientConfig::default(),
             headers: Vec::new(),
             max_body: 1 << 20,

@@ -38,10 +38,11 @@ struct Job {
     later: Option<mpsc::UnboundedReceiver<Instant>>,
 }
 
-/// Connections and the line of those who wait for one.
+/// Connections, or streams of shared ones, and the line of those who wait for one.
 #[derive(Debug)]
 pub(crate) struct Pool {
     state: Mutex<State>,
+    /// Requests at the same time.
     most: usize,
     /// What the start of each persona saved, for all its requests.
     saved: Vec<Vec<Option<String>>>,
@@ -128,9 +129,9 @@ impl Pool {
             }
         }
         if state.open < self.most {
+            let connection = state.open as u64;
             state.open += 1;
             state.handed.insert(handed.0, handed.1);
-            let connection = state.open as u64;
             drop(state);
             let (pool, world) = (Arc::clone(self), Arc::clone(world));
             drop(tokio::spawn(async move {

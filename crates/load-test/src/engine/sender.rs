@@ -1,6 +1,7 @@
 //! One connection and one request over it, timed. The user's own task drives an HTTP/1.1 connection, so
 //! that a request costs no switch to another task.
 
+use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use gs_common::http::{Client, Failure, FailureKind, Limits, Stream};
+use gs_common::http::{Client, Connection, Failure, FailureKind, Limits, Stream};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use url::Url;
 
+use super::Plan;
 use crate::result::ErrorKind;
 
 /// Opens connections to the target, and counts them.
@@ -24,6 +26,8 @@ pub(crate) struct Dialer {
     client: Client,
     url: Url,
     http1: bool,
+    /// Speak HTTP/2 over plain TCP without asking.
+    prior_knowledge: bool,
     limits: Limits,
     opened: AtomicU64,
     alive: Arc<Alive>,
@@ -47,11 +51,12 @@ impl Drop for Guard {
 }
 
 impl Dialer {
-    pub(crate) fn new(client: Client, url: Url, http1: bool, limits: Limits) -> Self {
+    pub(crate) fn new(client: Client, plan: &Plan, limits: Limits) -> Self {
         Self {
             client,
-            url,
-            http1,
+            url: plan.target.clone(),
+            http1: !plan.http2,
+            prior_knowledge: plan.prior_knowledge,
             limits,
             opened: AtomicU64::new(0),
             alive: Arc::default(),
@@ -94,8 +99,8 @@ impl Dialer {
             .open_for(&self.url, self.limits, self.http1)
             .await
             .map_err(|failure| Broken::dialling(&failure))?;
-        let guard = self.guard();
-        let h2 = connection.tls.as_ref().and_then(|tls| tls.alpn.as_deref()) == Some("h2");
+        let guard = Arc::new(self.guard());
+        let h2 = speaks_http2(&connection, self.prior_knowledge);
         let io = TokioIo::new(stream);
         let began = |error: hyper::Error| Broken {
             kind: kind_of(FailureKind::of_head(&error)),
@@ -120,19 +125,27 @@ impl Dialer {
             Link {
                 spoken,
                 used: false,
-                _guard: guard,
+                guard,
             },
             phases.total,
         ))
     }
 }
 
-/// A connection.
+/// Whether HTTP/2 is spoken on a connection: over TLS both sides have to agree.
+pub(crate) fn speaks_http2(connection: &Connection, prior_knowledge: bool) -> bool {
+    match &connection.tls {
+        Some(tls) => tls.alpn.as_deref() == Some("h2"),
+        None => prior_knowledge,
+    }
+}
+
+/// A connection, or one of several ways to send over it.
 #[derive(Debug)]
 pub(crate) struct Link {
     spoken: Spoken,
     used: bool,
-    _guard: Guard,
+    guard: Arc<Guard>,
 }
 
 #[derive(Debug)]
@@ -173,6 +186,8 @@ pub(crate) struct Unanswered {
     /// Not one byte of an answer had come, over a connection that had been used before: the server may
     /// have closed it just then, which is nobody's fault.
     pub(crate) stale: bool,
+    /// The connection is over, not only this request.
+    pub(crate) lost: bool,
     pub(crate) first_byte: Option<Duration>,
     pub(crate) status: Option<StatusCode>,
 }
@@ -205,7 +220,67 @@ pub(crate) fn kind_of(kind: FailureKind) -> ErrorKind {
     }
 }
 
+/// Whether the server says that it has not looked at a request, or never got it: HTTP/2 leaves no doubt, so
+/// what broke otherwise is the server's.
+fn was_not_begun(error: &hyper::Error) -> bool {
+    match http2_cause(error) {
+        Some(cause) => cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR),
+        None => error.is_canceled() || error.is_closed(),
+    }
+}
+
+/// Whether the other requests on the connection go on.
+fn is_of_one_stream(error: &hyper::Error) -> bool {
+    http2_cause(error).is_some_and(h2::Error::is_reset)
+}
+
+/// What HTTP/2 itself said, where it did.
+fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<h2::Error>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What an error means while an answer is waited for.
+fn kind_of_head(error: &hyper::Error) -> ErrorKind {
+    match http2_cause(error) {
+        Some(cause) if cause.is_remote() && cause.is_reset() => ErrorKind::Reset,
+        Some(cause) if cause.is_remote() && cause.is_go_away() => ErrorKind::Closed,
+        _ => kind_of(FailureKind::of_head(error)),
+    }
+}
+
+/// The error with what HTTP/2 said, which the library's own sentence leaves out.
+fn told(error: &hyper::Error) -> String {
+    match http2_cause(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
 impl Link {
+    /// Another way to send over the same connection, while it lives; HTTP/1.1 has one only.
+    pub(crate) fn another(&self) -> Option<Self> {
+        match &self.spoken {
+            Spoken::Http2(sender) if !sender.is_closed() => Some(Self {
+                spoken: Spoken::Http2(sender.clone()),
+                used: true,
+                guard: Arc::clone(&self.guard),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether both send over one connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.guard, &other.guard)
+    }
+
     /// Whether it speaks HTTP/2, which wants whole URLs.
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.spoken, Spoken::Http2(_))
@@ -229,7 +304,12 @@ impl Link {
         sent: Instant,
         largest: usize,
     ) -> Result<Answer, Unanswered> {
-        let reused = std::mem::replace(&mut self.used, true);
+        let used = std::mem::replace(&mut self.used, true);
+        let reused = match (&self.spoken, used) {
+            (_, false) => Reused::Not,
+            (Spoken::Http1(_), true) => Reused::Http1,
+            (Spoken::Http2(_), true) => Reused::Http2,
+        };
         match &mut self.spoken {
             Spoken::Http1(http1) => {
                 let Http1 { sender, driver } = http1.as_mut();
@@ -258,19 +338,34 @@ impl Answer {
     }
 }
 
+/// Whether a connection had been used before, and what is spoken on it.
+#[derive(Clone, Copy, Debug)]
+enum Reused {
+    Not,
+    Http1,
+    Http2,
+}
+
 async fn answer(
     response: impl Future<Output = hyper::Result<http::Response<hyper::body::Incoming>>>,
     sent: Instant,
     largest: usize,
-    reused: bool,
+    reused: Reused,
 ) -> Result<Answer, Unanswered> {
     let response = response.await.map_err(|error| {
-        let kind = kind_of(FailureKind::of_head(&error));
+        let kind = kind_of_head(&error);
+        let closing = matches!(kind, ErrorKind::Closed | ErrorKind::Reset);
+        let stale = match reused {
+            Reused::Not => false,
+            Reused::Http1 => closing,
+            Reused::Http2 => closing && was_not_begun(&error),
+        };
         Unanswered {
-            stale: reused && matches!(kind, ErrorKind::Closed | ErrorKind::Reset),
+            stale,
+            lost: !is_of_one_stream(&error),
             broken: Broken {
                 kind,
-                message: format!("no answer: {error}"),
+                message: format!("no answer: {}", told(&error)),
             },
             first_byte: None,
             status: None,
@@ -278,9 +373,10 @@ async fn answer(
     })?;
     let first_byte = sent.elapsed();
     let (head, mut incoming) = response.into_parts();
-    let fail = |kind, message: String| Unanswered {
+    let fail = |kind, message: String, lost| Unanswered {
         broken: Broken { kind, message },
         stale: false,
+        lost,
         first_byte: Some(first_byte),
         status: Some(head.status),
     };
@@ -290,7 +386,8 @@ async fn answer(
         let frame = frame.map_err(|error| {
             fail(
                 kind_of(FailureKind::of_body(&error)),
-                format!("the body broke off: {error}"),
+                format!("the body broke off: {}", told(&error)),
+                !is_of_one_stream(&error),
             )
         })?;
         let Ok(data) = frame.into_data() else {
@@ -300,6 +397,7 @@ async fn answer(
             return Err(fail(
                 ErrorKind::TooLarge,
                 format!("the body is larger than {largest} bytes"),
+                false,
             ));
         }
         // Most bodies come in one piece, which is not copied.

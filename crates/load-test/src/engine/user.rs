@@ -1,6 +1,7 @@
 //! A simulated user, and one request of it from its due time to its record.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::recorder::{Done, Failed, Key, Open};
 use super::sender::{Answer, Broken, Link, Unanswered};
+use super::trunk::Trunk;
 use super::websocket::Held;
 use super::world::World;
 use crate::persona::Step;
@@ -36,6 +38,8 @@ pub(crate) struct User {
     pub(crate) held: Option<Box<Held>>,
     cookies: Vec<(String, String)>,
     link: Option<Link>,
+    /// The connection that it shares with others, instead of one of its own.
+    trunk: Option<Arc<Trunk>>,
 }
 
 /// A seed for one of many streams (SplitMix64's mixing, Steele et al. 2014).
@@ -72,6 +76,7 @@ impl User {
             held: None,
             cookies: Vec::new(),
             link: None,
+            trunk: world.trunk(number),
         }
     }
 
@@ -132,9 +137,9 @@ impl User {
                         continue;
                     }
                 }
-                None => match world.dialer.link().await {
+                None => match self.open(world).await {
                     Ok((link, took)) => {
-                        connect = Some(took);
+                        connect = took;
                         link
                     }
                     Err(Broken { kind, message: why }) => {
@@ -159,8 +164,12 @@ impl User {
                 Ok(Err(Unanswered { stale: true, .. })) if retry && repeatable(&step.method) => {
                     retry = false;
                     world.recorder(self.number).retried += 1;
+                    self.forget(&link).await;
                 }
                 Ok(Err(unanswered)) => {
+                    if unanswered.lost {
+                        self.forget(&link).await;
+                    }
                     let Broken { kind, message: why } = unanswered.broken;
                     return Done {
                         sent: Some(sent),
@@ -184,6 +193,24 @@ impl User {
                     };
                 }
             }
+        }
+    }
+
+    /// A new connection, or a way into the shared one.
+    async fn open(&self, world: &World) -> Result<(Link, Option<Duration>), Broken> {
+        match &self.trunk {
+            Some(trunk) => trunk.link(&world.dialer).await,
+            None => {
+                let (link, took) = world.dialer.link().await?;
+                Ok((link, Some(took)))
+            }
+        }
+    }
+
+    /// A connection is over; those who share it are told.
+    async fn forget(&self, lost: &Link) {
+        if let Some(trunk) = &self.trunk {
+            trunk.forget(lost).await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! What all users of a run share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gs_common::http::{Client, Limits};
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::Plan;
 use super::recorder::{Frame, Recorder};
 use super::sender::Dialer;
+use super::trunk::Trunk;
 
 /// What all users of a run share.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct World {
     /// Scheme and authority, for HTTP/2.
     pub(crate) origin: String,
     recorders: Vec<Mutex<Recorder>>,
+    /// Connections that are shared, in the order of those who share them.
+    trunks: Mutex<Vec<Arc<Trunk>>>,
     stopping: AtomicBool,
     stop: Notify,
     pub(crate) users: AtomicU64,
@@ -65,7 +68,7 @@ impl World {
             body: plan.max_body,
         };
         let client = Client::new(plan.client.clone());
-        let dialer = Dialer::new(client, plan.target.clone(), !plan.http2, limits);
+        let dialer = Dialer::new(client, &plan, limits);
         let (headers, origin) = standing(&plan);
         let cap = plan.max_rate.map(|rate| Cap {
             gap_nanos: (1e9 / rate) as u64,
@@ -78,6 +81,7 @@ impl World {
             headers,
             origin,
             recorders,
+            trunks: Mutex::default(),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
             users: AtomicU64::new(0),
@@ -96,6 +100,20 @@ impl World {
         self.recorders[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that a user with this number, from 0, shares; `None` where each has its own. The
+    /// first one is filled before the second is opened.
+    pub(crate) fn trunk(&self, number: u64) -> Option<Arc<Trunk>> {
+        if self.plan.streams <= 1 {
+            return None;
+        }
+        let index = usize::try_from(number).unwrap_or(0) / self.plan.streams;
+        let mut trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        if trunks.len() <= index {
+            trunks.resize_with(index + 1, Arc::default);
+        }
+        trunks.get(index).cloned()
     }
 
     /// Every recorder in turn.

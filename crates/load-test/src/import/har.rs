@@ -5,11 +5,10 @@
 //! member), or by its form (a JSON Web Token), becomes a variable that the environment has to set,
 //! wherever else its value turns up. And nothing is left out silently: the head of the file counts it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use gs_common::har::{self, Entry};
 use gs_common::redact::{is_sensitive_header, is_sensitive_parameter};
-use serde::Deserialize;
 use serde_json::Value;
 use toml::{Table, Value as Toml};
 use url::Url;
@@ -28,71 +27,6 @@ const LONGEST_BODY: usize = 64 << 10;
 
 /// So many kinds of what is left out are told.
 const MOST_KINDS: usize = 40;
-
-// Only what is used is kept in memory: a HAR holds every picture of every page.
-#[derive(Deserialize)]
-struct Har<'a> {
-    #[serde(borrow)]
-    log: Recording<'a>,
-}
-
-#[derive(Deserialize)]
-struct Recording<'a> {
-    #[serde(borrow)]
-    entries: Vec<Entry<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry<'a> {
-    started_date_time: Option<String>,
-    #[serde(borrow)]
-    request: Request<'a>,
-    #[serde(default)]
-    response: Response,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    method: String,
-    #[serde(borrow)]
-    url: Cow<'a, str>,
-    #[serde(default)]
-    headers: Vec<Header>,
-    #[serde(borrow)]
-    post_data: Option<PostData<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    name: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PostData<'a> {
-    #[serde(default)]
-    mime_type: String,
-    #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Response {
-    #[serde(default)]
-    status: i64,
-    #[serde(default)]
-    content: Content,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Content {
-    #[serde(default)]
-    mime_type: String,
-}
 
 /// A request that becomes a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,8 +49,7 @@ enum Body {
 /// # Errors
 /// It is no HAR, holds no request that makes a task, or too many secrets.
 pub fn draft(text: &str) -> Result<String, Unreadable> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let har: Har<'_> = serde_json::from_str(text).map_err(|error| {
+    let entries = har::entries(text).map_err(|error| {
         Unreadable::new(format!("it is no HAR 1.2 file: {error}"))
             .hint("save it from the network tab of a browser's developer tools")
     })?;
@@ -130,13 +63,13 @@ pub fn draft(text: &str) -> Result<String, Unreadable> {
         *left_out.entry(why).or_default() += 1;
     };
     let mut asked: Vec<(Found, Option<f64>)> = Vec::new();
-    for entry in har.log.entries {
+    for entry in entries {
         match found(entry) {
             Ok(found) => asked.push(found),
             Err(why) => leave_out(why.to_owned()),
         }
     }
-    let Some(host) = most_frequent(&asked) else {
+    let Some(host) = har::most_frequent(asked.iter().map(|(found, _)| &found.url)) else {
         let why: Vec<String> = left_out.keys().cloned().collect();
         let error = Unreadable::new("it holds no request that makes a task");
         return Err(if why.is_empty() {
@@ -198,43 +131,14 @@ pub fn draft(text: &str) -> Result<String, Unreadable> {
 }
 
 /// The request of an entry with its time in seconds, or why it makes no task.
-fn found(entry: Entry<'_>) -> Result<(Found, Option<f64>), &'static str> {
+fn found(mut entry: Entry<'_>) -> Result<(Found, Option<f64>), &'static str> {
     let url = Url::parse(&entry.request.url).map_err(|_| "a request whose URL is none")?;
-    let mime = entry.response.content.mime_type.to_ascii_lowercase();
-    let media = [
-        "image/",
-        "font/",
-        "audio/",
-        "video/",
-        "text/css",
-        "application/font",
-        "application/wasm",
-    ];
-    let is_file = media.iter().any(|media| mime.starts_with(media)) || mime.contains("javascript");
-    let method = entry.request.method.to_ascii_uppercase();
-    match (url.scheme(), entry.response.status) {
-        ("ws" | "wss", _) | (_, 101) => return Err("a WebSocket: write it by hand as `websocket`"),
-        (scheme, _) if !matches!(scheme, "http" | "https") => {
-            return Err("what is not of the web, such as `data:`");
-        }
-        _ if method == "OPTIONS" => return Err("a browser's preflight (OPTIONS)"),
-        (_, 500..=599) => return Err("a request that the service failed to answer (5xx)"),
-        (_, 400..=499) => return Err("a request that was refused (4xx)"),
-        (_, status) if !(200..=399).contains(&status) => return Err("a request without an answer"),
-        _ if is_file => return Err("a picture, font, style or script"),
-        _ if http::Method::from_bytes(method.as_bytes()).is_err() => {
-            return Err("a request whose method is none");
-        }
-        _ => {}
+    match (entry.unusable(&url), entry.response.status) {
+        (Some(why), _) => return Err(why),
+        (None, 400..) => return Err("a request that was refused (4xx)"),
+        (None, _) => {}
     }
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for Header { name, value } in entry.request.headers {
-        let name = name.to_ascii_lowercase();
-        let known = headers.iter().any(|(other, _)| *other == name);
-        if is_ours(&name) && !known && http::HeaderValue::from_str(&value).is_ok() {
-            headers.push((name, value));
-        }
-    }
+    let (method, headers) = (entry.method(), entry.take_headers());
     let body = match entry
         .request
         .post_data
@@ -270,32 +174,6 @@ fn body(media: String, text: &str) -> Body {
             text: text.to_owned(),
         },
     }
-}
-
-/// Headers that an application sets; all others speak of the browser or the connection.
-fn is_ours(name: &str) -> bool {
-    http::HeaderName::from_bytes(name.as_bytes()).is_ok()
-        && (matches!(name, "accept" | "content-type")
-            || name.starts_with("x-")
-            || is_sensitive_header(name))
-        && !matches!(name, "proxy-authorization" | "sec-websocket-key")
-}
-
-/// The origin that was asked most, the first of several.
-fn most_frequent(asked: &[(Found, Option<f64>)]) -> Option<String> {
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    for (found, _) in asked {
-        let origin = found.url.origin().ascii_serialization();
-        match counts.iter_mut().find(|(other, _)| *other == origin) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((origin, 1)),
-        }
-    }
-    let most = counts.iter().map(|(_, count)| *count).max()?;
-    counts
-        .into_iter()
-        .find(|(_, count)| *count == most)
-        .map(|(origin, _)| origin)
 }
 
 fn task(

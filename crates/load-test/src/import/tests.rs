@@ -6,6 +6,7 @@ const LOCUST: &str = include_str!("../../tests/fixtures/foreign/locust-2.47-stat
 const PYTEST: &str = include_str!("../../tests/fixtures/foreign/pytest-benchmark.json");
 const K6_EXPORT: &str = include_str!("../../tests/fixtures/foreign/k6-summary-export.json");
 const K6_HANDLE: &str = include_str!("../../tests/fixtures/foreign/k6-handle-summary.json");
+const K6_LIST: &str = include_str!("../../tests/fixtures/foreign/k6-machine-readable.json");
 
 fn read(text: &str) -> Imported {
     run("file", text.as_bytes()).unwrap()
@@ -58,29 +59,84 @@ fn locusts_stats_that_were_cut_or_are_others_are_refused() {
 }
 
 #[test]
-fn both_forms_of_k6_say_the_same() {
+fn both_older_forms_of_k6_say_the_same() {
     let (export, handle) = (read(K6_EXPORT), read(K6_HANDLE));
     assert_eq!((export.format, handle.format), ("k6-summary", "k6-summary"));
     assert_eq!(export.run.rows, handle.run.rows);
     let total = &export.run.rows[TOTAL];
-    assert_eq!(total.requests, 1200);
-    assert_eq!(total.metrics[&Metric::P50], 9.87);
-    assert_eq!(total.metrics[&Metric::P95], 30.2);
-    assert_eq!(total.metrics[&Metric::Failures], 0.01);
-    assert_eq!(export.run.rows["signals"].metrics[&Metric::P95], 33.3);
-    // How many requests a sub-metric has is not told, so it can be judged by nothing.
-    assert_eq!(export.run.rows["signals"].value(Metric::P50), None);
+    assert_eq!(total.requests, 441);
+    assert_eq!(total.metrics[&Metric::P50], 3.958464);
+    assert_eq!(total.metrics[&Metric::P95], 11.61276);
+    assert_eq!(total.metrics[&Metric::Failures], 41.0 / 441.0);
+    assert_eq!(export.run.rows["signals"].requests, 400);
+    // How many requests a sub-metric has is not told here, so it can be judged by nothing.
+    assert_eq!(export.run.rows["missing"].value(Metric::P50), None);
     refuses(
-        &K6_EXPORT.replace("\"count\": 1200", "\"count\": 0"),
+        &K6_EXPORT.replace("\"count\": 441", "\"count\": 0"),
         "counts no HTTP request",
     );
     refuses(
-        &K6_EXPORT.replace("\"med\": 9.87", "\"med\": -1"),
+        &K6_EXPORT.replace("\"med\": 3.958464", "\"med\": -1"),
         "no positive number",
     );
     refuses(
-        &K6_EXPORT.replace("\"value\": 0.01", "\"value\": 7"),
+        &K6_EXPORT.replace("\"value\": 0.09", "\"value\": 7.09"),
         "no share",
+    );
+}
+
+#[test]
+fn k6s_list_of_metrics_is_read_like_its_older_forms() {
+    let imported = read(K6_LIST);
+    assert_eq!(imported.format, "k6-summary");
+    let rows = &imported.run.rows;
+    let names: Vec<&str> = rows.keys().map(String::as_str).collect();
+    assert_eq!(names, read(K6_EXPORT).run.rows.keys().collect::<Vec<_>>());
+    assert_eq!(imported.run.identity, read(K6_EXPORT).run.identity);
+    let total = &rows[TOTAL];
+    let document: Value = serde_json::from_str(K6_LIST).unwrap();
+    let seconds = document["config"]["duration"].as_f64().unwrap();
+    assert_eq!(total.requests, 441);
+    assert_eq!(total.metrics[&Metric::P50], 4.533507);
+    assert_eq!(total.metrics[&Metric::P90], 9.472669);
+    assert_eq!(total.metrics[&Metric::P95], 10.996616);
+    assert_eq!(total.metrics[&Metric::Failures], 41.0 / 441.0);
+    assert_eq!(total.metrics[&Metric::Throughput], 441.0 / seconds);
+    assert_eq!(rows["signals"].requests, 400);
+    // Percentiles that the script did not ask for are null there, and absent here.
+    let fewer = read(&K6_LIST.replace("\"p95\": 10.996616", "\"p95\": null"));
+    assert_eq!(fewer.run.rows[TOTAL].metrics.get(&Metric::P95), None);
+}
+
+#[test]
+fn a_list_of_metrics_that_is_not_known_is_refused() {
+    refuses(
+        &K6_LIST.replace("\"version\": \"1.0.0\"", "\"version\": \"2.0.0\""),
+        "a k6 summary of version \"2.0.0\", and only version 1 is known",
+    );
+    refuses(
+        &K6_LIST.replace("\"version\": \"1.0.0\"", "\"v\": 1"),
+        "a k6 summary of version none",
+    );
+    refuses(
+        &K6_LIST.replace("\"name\": \"http_reqs\"", "\"title\": \"http_reqs\""),
+        "has no `name`",
+    );
+    refuses(
+        &K6_LIST.replace("\"name\": \"iterations\"", "\"name\": \"http_reqs\""),
+        "metric `http_reqs` comes twice",
+    );
+    refuses(
+        &K6_LIST.replace("\"duration\": 0", "\"duration\": -0"),
+        "no positive number of seconds",
+    );
+    refuses(
+        &K6_LIST.replace("\"name\": \"http_req_duration\"", "\"name\": \"other\""),
+        "no metric `http_req_duration`",
+    );
+    refuses(
+        "{\"metadata\": {\"k6_version\": \"1.8.1\"}, \"version\": \"1.0.0\", \"results\": []}",
+        "no list `results.metrics`",
     );
 }
 
@@ -169,7 +225,14 @@ fn our_own_reports_are_read() {
 
 #[test]
 fn cut_anywhere_nothing_makes_a_reader_panic() {
-    for text in [LOCUST, PYTEST, K6_EXPORT, K6_HANDLE, &report(200, "1")] {
+    for text in [
+        LOCUST,
+        PYTEST,
+        K6_EXPORT,
+        K6_HANDLE,
+        K6_LIST,
+        &report(200, "1"),
+    ] {
         for end in 0..text.len() {
             if text.is_char_boundary(end) {
                 let _ = run("file", &text.as_bytes()[..end]);
@@ -186,10 +249,10 @@ fn cut_anywhere_nothing_makes_a_reader_panic() {
 proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(
-        which in 0..4_usize,
+        which in 0..5_usize,
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {
-        let mut bytes = [LOCUST, PYTEST, K6_EXPORT, K6_HANDLE][which].as_bytes().to_vec();
+        let mut bytes = [LOCUST, PYTEST, K6_EXPORT, K6_HANDLE, K6_LIST][which].as_bytes().to_vec();
         for (place, byte) in noise {
             let place = place.index(bytes.len());
             bytes[place] = byte;

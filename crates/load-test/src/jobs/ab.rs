@@ -244,11 +244,12 @@ impl Plans {
     }
 }
 
-/// Tells all runs of a job that the first Ctrl-C or SIGTERM came.
+/// Tells all runs of a job that the first Ctrl-C or SIGTERM came, from now on.
 pub(super) fn stopper() -> watch::Receiver<bool> {
     let (say, hear) = watch::channel(false);
+    let signal = interrupted();
     tokio::spawn(async move {
-        interrupted().await;
+        signal.await;
         let _ = say.send(true);
         // Kept, so that who asks later hears it too.
         say.closed().await;

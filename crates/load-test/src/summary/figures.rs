@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::export::shape;
 use crate::judge::Judgement;
-use crate::result::{Arrivals, ErrorKind, Model, RunResult, Setup, Stats};
+use crate::result::{Arrivals, Cell, ErrorKind, Model, RunResult, Setup, Stats};
 
 /// As much of a bad body as the report shows.
 const SHOWN_BODY: usize = 400;
@@ -172,7 +172,7 @@ pub(super) fn details(run: &RunResult, judgement: &Judgement, total: &Stats) -> 
     );
     put(
         "errors",
-        error_rows(run)
+        error_rows(run, |_| true)
             .into_iter()
             .map(|row| {
                 json!({
@@ -274,9 +274,9 @@ pub(super) struct ErrorRow {
 }
 
 /// Errors by kind and endpoint, the most first.
-pub(super) fn error_rows(run: &RunResult) -> Vec<ErrorRow> {
+pub(super) fn error_rows(run: &RunResult, wanted: impl Fn(&Cell) -> bool) -> Vec<ErrorRow> {
     let mut rows: Vec<ErrorRow> = Vec::new();
-    for cell in &run.cells {
+    for cell in run.cells.iter().filter(|cell| wanted(cell)) {
         for (kind, errors) in &cell.stats.errors {
             let known = rows
                 .iter_mut()

@@ -1,6 +1,7 @@
 //! What was recorded and judged becomes the report.
 
 mod figures;
+mod proof;
 
 use std::path::Path;
 
@@ -11,14 +12,11 @@ use jiff::Timestamp;
 use serde_json::Map;
 
 use crate::engine::{Checked, NoStart, Plan};
-use crate::goal::Metric;
 use crate::judge::{Judged, Judgement, reason};
 use crate::result::{End, ErrorKind, RunResult, Stats};
-use figures::{clip, details, error_rows, model, series};
+use figures::{clip, details, model, series};
 pub use figures::{row, times};
-
-/// Endpoints, errors and the like that a sentence names.
-const NAMED: usize = 3;
+use proof::proof;
 
 pub(crate) fn empty(target: &str, started_at: Timestamp) -> Report {
     Report {
@@ -164,8 +162,6 @@ fn one_check(one: &Checked) -> Check {
         });
     }
     Check {
-        id: format!("{}/{}/{}", one.persona, one.task, one.endpoint),
-        title: format!("{}: {}", one.persona, one.task),
         target: Some(if one.request.is_empty() {
             one.endpoint.clone()
         } else {
@@ -179,16 +175,14 @@ fn one_check(one: &Checked) -> Check {
         reason: one.error.as_ref().map(|(kind, _)| kind.code().to_owned()),
         message: one.error.as_ref().map(|(_, message)| message.clone()),
         observed: one.status.map(|status| Quantity::of(status, "status")),
-        expected: None,
         attempts: Some(1),
         duration_ms: Some(millis(one.took)),
         evidence,
-        reproduce: None,
-        place: None,
         tags: vec![one.persona.clone()],
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
+        ..Check::passed(
+            format!("{}/{}/{}", one.persona, one.task, one.endpoint),
+            format!("{}: {}", one.persona, one.task),
+        )
     }
 }
 
@@ -204,8 +198,6 @@ fn check(run: &RunResult, judged: &Judged) -> Check {
         evidence.extend(proof(run, judged));
     }
     Check {
-        id: id.clone(),
-        title: id,
         target: Some(judged.subject.clone()),
         verdict: judged.verdict,
         reason: judged.reason.map(str::to_owned),
@@ -221,70 +213,8 @@ fn check(run: &RunResult, judged: &Judged) -> Check {
             }
         }),
         expected: Some(goal.limit_text()),
-        attempts: None,
-        duration_ms: None,
         evidence,
-        reproduce: None,
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
-    }
-}
-
-/// What shows why a goal is missed.
-fn proof(run: &RunResult, judged: &Judged) -> Vec<Evidence> {
-    match judged.goal.metric {
-        Metric::Max(_) if !run.slow.is_empty() => {
-            let mut slow: Vec<(&String, &u64)> = run.slow.iter().collect();
-            slow.sort_by(|a, b| b.1.cmp(a.1));
-            let text: Vec<String> = slow
-                .iter()
-                .take(20)
-                .map(|(name, count)| format!("{count} x {name}"))
-                .collect();
-            vec![Evidence {
-                label: "slow requests".to_owned(),
-                text: text.join("\n"),
-            }]
-        }
-        Metric::Quantile(..) | Metric::Mean(_) | Metric::Max(_) => {
-            let text: Vec<String> = run
-                .slowest
-                .iter()
-                .take(NAMED)
-                .map(|slow| {
-                    format!(
-                        "{:.0} ms {} ({}), trace {}",
-                        slow.response.as_secs_f64() * 1e3,
-                        slow.endpoint,
-                        slow.outcome,
-                        slow.trace_id
-                    )
-                })
-                .collect();
-            if text.is_empty() {
-                return Vec::new();
-            }
-            vec![Evidence {
-                label: "slowest requests".to_owned(),
-                text: text.join("\n"),
-            }]
-        }
-        Metric::ErrorRate | Metric::Checks => error_rows(run)
-            .into_iter()
-            .take(NAMED)
-            .map(|row| Evidence {
-                label: format!("{} x {} of {}", row.count, row.kind.code(), row.endpoint),
-                text: if row.body.is_empty() {
-                    row.message
-                } else {
-                    format!("{}\n{}", row.message, row.body)
-                },
-            })
-            .collect(),
-        _ => Vec::new(),
+        ..Check::passed(id.clone(), id)
     }
 }
 

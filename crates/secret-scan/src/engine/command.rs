@@ -205,6 +205,10 @@ fn kingfisher(job: &Job, setup: &Setup<'_>) -> Vec<String> {
         Job::Tree { .. } => &["--git-history", "none"],
         _ => &["--git-history", "full"],
     }));
+    if !setup.inline_allow {
+        // Comments that call a line harmless, of Kingfisher and of others.
+        arguments.push("--no-ignore".to_owned());
+    }
     if !setup.verify {
         arguments.push("--no-validate".to_owned());
     }

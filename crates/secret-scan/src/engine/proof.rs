@@ -31,13 +31,15 @@ pub enum Outcome {
     Killed,
     /// It ended with a code that means neither "none" nor "some", or fell over.
     Crashed,
+    /// Its file is not the one that the configuration names, or another one took its place.
+    Replaced,
     /// There is no such program.
     Missing,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Complete,
         Self::Incomplete,
         Self::NothingScanned,
@@ -48,6 +50,7 @@ impl Outcome {
         Self::TimedOut,
         Self::Killed,
         Self::Crashed,
+        Self::Replaced,
         Self::Missing,
     ];
 
@@ -65,6 +68,7 @@ impl Outcome {
             Self::TimedOut => "timed_out",
             Self::Killed => "killed",
             Self::Crashed => "crashed",
+            Self::Replaced => "replaced",
             Self::Missing => "missing",
         }
     }
@@ -219,6 +223,15 @@ fn work(kind: Kind, pass: Pass, stated: &Stated, expected: &Expected) -> Option<
                 return Some((
                     Outcome::Incomplete,
                     format!("{name} does not say that it finished scanning"),
+                ));
+            }
+            if let (Some(done), Some(wanted), Kind::Kingfisher) =
+                (stated.commits, expected.commits, kind)
+                && done < wanted
+            {
+                return Some((
+                    Outcome::Incomplete,
+                    format!("{name} read {done} commits, and there are {wanted} with text"),
                 ));
             }
             match (stated.chunks, stated.bytes) {

@@ -1,7 +1,8 @@
-//! Kingfisher's JSON: one document with `findings` and an `audit` of what was scanned, or findings alone.
+//! Kingfisher's JSON: a document for each repository, with `findings` and an `audit` of what was scanned; and
+//! its JSON lines: a finding a line, then the `audit`. A summary of numbers follows either.
 //!
-//! Source: reports of Kingfisher 2.14. `snippet` is the value; `validate_command` and its neighbours hold
-//! it too and are not read.
+//! Sources: reports of Kingfisher 2.14, and its pages of usage and of the audit log. `snippet` is the value;
+//! `validate_command` and its neighbours hold it too and are not read.
 
 use gs_common::secret::Secret;
 use jiff::Timestamp;
@@ -28,10 +29,70 @@ pub fn is_document(value: &Value) -> bool {
         && (value.get("audit").is_some() || value.get("metadata").is_some())
 }
 
-/// Reads a document; `None` where a finding is none.
+/// Whether this is what its JSON lines end with.
 #[must_use]
-pub fn document(value: &Value) -> Option<Reading> {
-    let findings = value.get("findings")?.as_array()?;
+pub fn is_audit(value: &Value) -> bool {
+    value.pointer("/audit/summary").is_some()
+}
+
+/// Whether this stands beside the findings and holds none: the numbers of the run, and what a live secret
+/// gives access to.
+fn is_aside(value: &Value) -> bool {
+    value.get("findings").is_some_and(Value::is_u64)
+        || (value.get("access_map").is_some() && value.get("findings").is_none())
+}
+
+/// Reads all that one run wrote; `None` where a finding is none, or where there is something else.
+#[must_use]
+pub fn objects(items: &[Value]) -> Option<Reading> {
+    let mut all = Vec::new();
+    let mut stated: Option<Stated> = None;
+    let mut numbers = None;
+    for item in items {
+        if is_row(item) {
+            all.extend(row(item));
+        } else if is_document(item) || is_audit(item) {
+            if let Some(findings) = item.get("findings").and_then(Value::as_array) {
+                all.extend(rows(findings)?);
+            }
+            stated = Some(match stated {
+                Some(so_far) => both(so_far, audit(item)),
+                None => audit(item),
+            });
+        } else if is_aside(item) {
+            let number = |name: &str| item.get(name).and_then(Value::as_u64);
+            numbers = number("findings").or(numbers);
+        } else {
+            return None;
+        }
+    }
+    // Its own count of what it reported: less is a report that lost its beginning.
+    if numbers.is_some_and(|count| (all.len() as u64) < count) {
+        return None;
+    }
+    Some(Reading {
+        format: Format::Kingfisher,
+        rows: all,
+        stated: stated.unwrap_or_default(),
+    })
+}
+
+/// What is stated of two repositories.
+fn both(one: Stated, other: Stated) -> Stated {
+    let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+    Stated {
+        commits: sum(one.commits, other.commits),
+        bytes: sum(one.bytes, other.bytes),
+        chunks: sum(one.chunks, other.chunks),
+        finished: one.finished && other.finished,
+        partial: one.partial || other.partial,
+        errors: [one.errors, other.errors].concat(),
+        version: one.version.or(other.version),
+        ..Stated::default()
+    }
+}
+
+fn audit(value: &Value) -> Stated {
     let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
     let repositories = value
         .pointer("/audit/repositories")
@@ -45,6 +106,10 @@ pub fn document(value: &Value) -> Option<Reading> {
         bytes: sum("/stats/bytes_scanned"),
         chunks: sum("/stats/blobs_scanned"),
         finished: value.pointer("/audit/completed_at").is_some(),
+        version: value
+            .pointer("/metadata/kingfisher_version")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         ..Stated::default()
     };
     for (pointer, what) in [
@@ -59,11 +124,7 @@ pub fn document(value: &Value) -> Option<Reading> {
     stated.partial = number("/audit/summary/scan_partial").is_some_and(|count| count > 0);
     let shallow = |one: &Value| one.pointer("/git/shallow") == Some(&Value::Bool(true));
     stated.partial |= repositories.is_some_and(|all| all.iter().any(shallow));
-    Some(Reading {
-        format: Format::Kingfisher,
-        rows: rows(findings)?,
-        stated,
-    })
+    stated
 }
 
 /// Rows of findings; `None` where one of them is none.
@@ -79,20 +140,6 @@ fn row(item: &Value) -> Option<Row> {
     let rule = item.get("rule")?;
     let finding = item.get("finding")?;
     let commit = finding.pointer("/git_metadata/commit");
-    let outcome = finding
-        .pointer("/validation/outcome")
-        .and_then(Value::as_str);
-    let status = finding
-        .pointer("/validation/status")
-        .and_then(Value::as_str);
-    let status = status.unwrap_or_default().to_ascii_lowercase();
-    let verification = match outcome.unwrap_or_default() {
-        "not_attempted" => Verification::NotTried,
-        _ if status.starts_with("active") => Verification::Verified,
-        _ if status.starts_with("inactive") => Verification::Unverified,
-        _ if status.starts_with("not attempted") || status.is_empty() => Verification::NotTried,
-        _ => Verification::Failed,
-    };
     let in_history = finding
         .pointer("/git_metadata/file/path")
         .and_then(Value::as_str);
@@ -114,9 +161,49 @@ fn row(item: &Value) -> Option<Row> {
             .and_then(|commit| text(commit, "id"))
             .map(str::to_owned),
         at: commit
-            .and_then(|commit| commit.pointer("/committer/timestamp"))
+            .and_then(|commit| {
+                let whole = commit.pointer("/committer/timestamp");
+                whole.or_else(|| commit.get("date"))
+            })
             .and_then(Value::as_str)
-            .and_then(|text| text.parse::<Timestamp>().ok()),
-        verification,
+            .and_then(time),
+        verification: verification(finding),
     })
+}
+
+/// A moment, or the beginning of a day.
+fn time(text: &str) -> Option<Timestamp> {
+    let day = || {
+        let day = text.parse::<jiff::civil::Date>().ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(day.into()).ok()
+    };
+    text.parse::<Timestamp>().ok().or_else(day)
+}
+
+/// What its issuer says, by the word that is meant for programs, else by the one for people (before 2.0).
+fn verification(finding: &Value) -> Verification {
+    let word = |pointer: &str| finding.pointer(pointer).and_then(Value::as_str);
+    match word("/validation/outcome") {
+        Some("verified_active") => return Verification::Verified,
+        Some("verified_inactive") => return Verification::Unverified,
+        // That it is well-formed, or that it is not, says nothing about its issuer.
+        Some("not_attempted" | "skipped" | "assumed" | "locally_derived" | "invalid_material") => {
+            return Verification::NotTried;
+        }
+        // `unavailable`, and what is not known yet.
+        Some(_) => return Verification::Failed,
+        None => {}
+    }
+    let status = word("/validation/status")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if status.starts_with("active") {
+        Verification::Verified
+    } else if status.starts_with("inactive") {
+        Verification::Unverified
+    } else if status.starts_with("not attempted") || status.is_empty() {
+        Verification::NotTried
+    } else {
+        Verification::Failed
+    }
 }

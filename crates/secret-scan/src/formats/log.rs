@@ -10,6 +10,9 @@ use super::{Stated, trufflehog};
 /// `3:53AM INF 5 commits scanned.`, colours taken out.
 static PLAIN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^\S{1,40} (TRC|DBG|INF|WRN|ERR|FTL|PNC) (.*)$").ok());
+/// ` ERROR kingfisher::scanner: no room`, perhaps behind a time.
+static TRACING: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^(?:\S+ +)?(ERROR|WARN|INFO) kingfisher[\w:]*: (.*)$").ok());
 static COLOUR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("\u{1b}\\[[0-9;]*m").ok());
 static COMMITS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(\d+) commits scanned").ok());
@@ -108,6 +111,16 @@ fn one(line: &str, stated: &mut Stated) -> bool {
     }
     if let Some(words) = PLAIN.as_ref().and_then(|plain| plain.captures(line)) {
         plain(&words[1], &words[2], stated);
+        return true;
+    }
+    if let Some(words) = TRACING.as_ref().and_then(|tracing| tracing.captures(line)) {
+        if &words[1] == "ERROR" {
+            keep(&mut stated.errors, &words[2]);
+        }
+        return true;
+    }
+    if let Some(cause) = line.strip_prefix("Error: ") {
+        keep(&mut stated.errors, cause);
         return true;
     }
     if line.starts_with("panic: ")

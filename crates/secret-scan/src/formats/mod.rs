@@ -252,9 +252,8 @@ fn whole(value: Value) -> Result<Reading, NoReport> {
             } else if gitleaks::is_old_row(first) {
                 let rows = gitleaks::old_rows(&items).ok_or(NoReport::Broken("Gitleaks"))?;
                 Ok(reading(Format::Gitleaks7, rows))
-            } else if kingfisher::is_row(first) {
-                let rows = kingfisher::rows(&items).ok_or(NoReport::Broken("Kingfisher"))?;
-                Ok(reading(Format::Kingfisher, rows))
+            } else if kingfisher::is_row(first) || kingfisher::is_document(first) {
+                kingfisher::objects(&items).ok_or(NoReport::Broken("Kingfisher"))
             } else if trufflehog::is_row(first) || trufflehog::is_old_row(first) {
                 // Lines that were gathered into one array, `jq -s` does that.
                 trufflehog::objects(items)
@@ -262,8 +261,12 @@ fn whole(value: Value) -> Result<Reading, NoReport> {
                 Err(NoReport::Unknown)
             }
         }
-        value if kingfisher::is_document(&value) => {
-            kingfisher::document(&value).ok_or(NoReport::Broken("Kingfisher"))
+        value
+            if kingfisher::is_document(&value)
+                || kingfisher::is_row(&value)
+                || kingfisher::is_audit(&value) =>
+        {
+            kingfisher::objects(&[value]).ok_or(NoReport::Broken("Kingfisher"))
         }
         value if gitleaks::is_sarif(&value) => {
             let rows = gitleaks::sarif_rows(&value).ok_or(NoReport::Broken("Gitleaks"))?;
@@ -311,20 +314,13 @@ fn lines(text: &str) -> Result<Reading, NoReport> {
     for object in serde_json::Deserializer::from_str(report).into_iter::<Value>() {
         objects.push(object.map_err(|_| NoReport::Broken("TruffleHog"))?);
     }
-    if objects.iter().any(kingfisher::is_document) {
-        let document = objects
-            .iter()
-            .find(|object| kingfisher::is_document(object));
-        let read = document.and_then(kingfisher::document);
-        return read.ok_or(NoReport::Broken("Kingfisher"));
-    }
-    if objects.iter().all(kingfisher::is_row) {
-        let rows = kingfisher::rows(&objects).ok_or(NoReport::Broken("Kingfisher"))?;
-        return Ok(Reading {
-            format: Format::Kingfisher,
-            rows,
-            stated,
-        });
+    let is_kingfisher = |value: &Value| {
+        kingfisher::is_document(value) || kingfisher::is_row(value) || kingfisher::is_audit(value)
+    };
+    if objects.iter().any(is_kingfisher) {
+        let mut reading = kingfisher::objects(&objects).ok_or(NoReport::Broken("Kingfisher"))?;
+        reading.stated = reading.stated.and(stated);
+        return Ok(reading);
     }
     let mut reading = trufflehog::objects(objects)?;
     reading.stated = reading.stated.and(stated);

@@ -26,7 +26,7 @@ pub const HISTORY_UNREADABLE: &str = "history_unreadable";
 pub const REPORT_TOO_OLD: &str = "report_too_old";
 
 /// All codes with their words, in the order in which the page lists them.
-pub const ALL: [(&str, &str); 36] = [
+pub const ALL: [(&str, &str); 37] = [
     (
         NO_SECRETS,
         "pass: everything was scanned, and every secret that was found is accepted",
@@ -66,6 +66,10 @@ pub const ALL: [(&str, &str); 36] = [
     (
         "crashed",
         "no verdict: an engine fell over, or ended with a code that means neither none nor some",
+    ),
+    (
+        "replaced",
+        "no verdict: the file of an engine is not the pinned one, or changed while it ran",
     ),
     ("killed", "no verdict: a signal ended an engine"),
     (

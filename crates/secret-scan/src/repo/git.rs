@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use gs_common::outside::Stop;
 use gs_common::process::{Ended, Program};
 
 /// Settings that would change what `git log -p` prints: colours and signatures in between, other
@@ -57,6 +58,7 @@ pub struct Git {
     variables: Vec<(String, String)>,
     index: Option<PathBuf>,
     ends_at: Instant,
+    stop: Stop,
 }
 
 /// Why git gave no answer.
@@ -71,6 +73,9 @@ pub enum GitError {
     /// It did not answer in time.
     #[error("git did not answer in time")]
     TimedOut,
+    /// The run was ended from outside.
+    #[error("git was stopped")]
+    Stopped,
     /// It answered more than can be kept.
     #[error("git's answer is larger than 1 GiB")]
     TooLarge,
@@ -86,7 +91,20 @@ impl Git {
             variables: settings(variables),
             index: None,
             ends_at: Instant::now() + deadline,
+            stop: Stop::never(),
         }
+    }
+
+    /// The same until somebody stops the run: git, and the engines that get their environment from here.
+    #[must_use]
+    pub fn until(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Who stops the run.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// The same in another folder.
@@ -183,7 +201,7 @@ impl Git {
             .stdin(stdin)
             .deadline(self.time_left())
             .most_output(MOST_OUTPUT)
-            .run()
+            .run_until(self.stop().asked())
             .await
             .map_err(|error| {
                 if error.is_missing() {
@@ -194,6 +212,9 @@ impl Git {
             })?;
         if ran.ended == Ended::TimedOut {
             return Err(GitError::TimedOut);
+        }
+        if ran.ended == Ended::Cancelled {
+            return Err(GitError::Stopped);
         }
         if ran.stdout.is_cut() {
             return Err(GitError::TooLarge);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Scan;
 use crate::config::Config;
+use crate::engine::Kind;
 use crate::formats::Row;
 use crate::incident;
 use crate::repo::{self, FileCount, GitError, History, Merges, Repository};
@@ -70,6 +71,18 @@ pub(super) fn cover(
     if let Some(root) = &scan.repository.root {
         if root.join(".gitmodules").exists() {
             say.push("submodules: each is a repository of its own".to_owned());
+        }
+        let is_gitleaks = scan
+            .config
+            .engines
+            .iter()
+            .all(|one| one.kind != Kind::Gitleaks || one.program.ends_with("gitleaks"));
+        for name in [".betterleaks.toml", ".betterleaksignore"] {
+            if tree && !is_gitleaks && root.join(name).exists() {
+                say.push(format!(
+                    "lines of files that `{name}` excuses: Betterleaks may go by it"
+                ));
+            }
         }
         if tree && root.join(".gitleaksignore").exists() {
             say.push("lines of files that `.gitleaksignore` names and that are not committed yet: import it with `secret-scan baseline import`, then delete it".to_owned());

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gs_common::cli::Talk;
+use gs_common::outside::Stop;
 use gs_common::redact::Redactor;
 use gs_common::suppression::Origin;
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use rules::rules;
 use work::{judge_history, unreadable};
 
 use crate::config::{Config, What};
+use crate::engine::binary::{self, Binary};
 use crate::engine::{Engine, Expected, Job, Kind, Pass, PassRun, Setup};
 use crate::formats::Row;
 use crate::incident;
@@ -48,16 +50,41 @@ pub(crate) async fn run(
     variables: &BTreeMap<String, String>,
     folder: &Path,
     redactor: &Redactor,
+    stop: &Stop,
     talk: &mut Talk,
 ) -> Facts {
+    let path_variable = variables.get("PATH").map(String::as_str);
     let mut facts = match config.what.clone() {
         What::Reports { files, max_age } => judge_reports(&files, max_age, config),
-        What::Staged => staged(config, variables, folder).await,
-        What::Repository {
-            range,
-            history,
-            tree,
-        } => repository(config, variables, folder, range, history, tree, talk).await,
+        what => {
+            let mut binaries = binary::look(&mut config.engines, path_variable).await;
+            let scan = async {
+                match what {
+                    What::Repository {
+                        range,
+                        history,
+                        tree,
+                    } => {
+                        let selection = Wanted {
+                            range,
+                            history,
+                            tree,
+                        };
+                        repository(config, variables, folder, selection, stop.clone(), talk).await
+                    }
+                    _ => staged(config, variables, folder, stop.clone()).await,
+                }
+            };
+            let (mut facts, ()) = tokio::join!(scan, binary::hash(&mut binaries));
+            for (pass, binary) in passes_of(&mut facts.passes, &binaries) {
+                if let Some(message) = binary.replaced() {
+                    pass.replaced(message);
+                }
+            }
+            facts.binaries = binaries;
+            facts.interrupted = stop.is_asked();
+            facts
+        }
     };
     let rows: Vec<Row> = facts
         .passes
@@ -76,6 +103,16 @@ pub(crate) async fn run(
             .map(|value| value.expose()),
     );
     facts
+}
+
+fn passes_of<'a>(
+    passes: &'a mut [PassRun],
+    binaries: &'a [Binary],
+) -> impl Iterator<Item = (&'a mut PassRun, &'a Binary)> {
+    passes.iter_mut().filter_map(|pass| {
+        let binary = binaries.iter().find(|binary| binary.kind == pass.kind)?;
+        Some((pass, binary))
+    })
 }
 
 fn judge_reports(files: &[PathBuf], max_age: Option<Duration>, config: &Config) -> Facts {
@@ -108,9 +145,14 @@ fn subject(config: &Config, commit: Option<String>) -> (String, String, Option<S
     ("repository".to_owned(), shown(&config.path), commit)
 }
 
-async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &Path) -> Facts {
+async fn staged(
+    config: &Config,
+    variables: &BTreeMap<String, String>,
+    folder: &Path,
+    stop: Stop,
+) -> Facts {
     let ends_at = Instant::now() + config.deadline;
-    let git = Git::new(&config.path, variables, config.deadline);
+    let git = Git::new(&config.path, variables, config.deadline).until(stop);
     let found = repo::look(&config.path, &git, None, false).await;
     let mut facts = Facts {
         subject: subject(config, None),
@@ -187,17 +229,28 @@ async fn staged(config: &Config, variables: &BTreeMap<String, String>, folder: &
     facts
 }
 
+/// What of a repository is to be scanned.
+struct Wanted {
+    range: Option<String>,
+    history: bool,
+    tree: bool,
+}
+
 async fn repository(
     config: &mut Config,
     variables: &BTreeMap<String, String>,
     folder: &Path,
-    range: Option<String>,
-    history: bool,
-    tree: bool,
+    wanted: Wanted,
+    stop: Stop,
     talk: &mut Talk,
 ) -> Facts {
+    let Wanted {
+        range,
+        history,
+        tree,
+    } = wanted;
     let ends_at = Instant::now() + config.deadline;
-    let git = Git::new(&config.path, variables, config.deadline);
+    let git = Git::new(&config.path, variables, config.deadline).until(stop);
     let mut facts = Facts {
         subject: subject(config, None),
         ..Facts::default()

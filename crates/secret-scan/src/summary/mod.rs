@@ -13,13 +13,13 @@ use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-pub(crate) use rows::empty_check;
 use rows::{checks, engines};
 use words::{all_in_tree, message, next, sentence};
 
 use crate::advice;
 use crate::config::{Config, TOOL};
 use crate::engine::PassRun;
+use crate::engine::binary::Binary;
 use crate::formats::Verification;
 use crate::incident::Incident;
 use crate::judge::{self, Decision, Found, Work};
@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) passes: Vec<PassRun>,
     /// The version of each engine.
     pub(crate) versions: Vec<(crate::engine::Kind, Option<String>)>,
+    /// The file of each engine that is there.
+    pub(crate) binaries: Vec<Binary>,
     /// Reports that were written elsewhere.
     pub(crate) inputs: Vec<Input>,
     /// The code of what each of them is worth; absent where it counts.
@@ -96,6 +98,7 @@ pub(crate) fn of(facts: Facts, config: &Config, started_at: Timestamp) -> Report
     let notes = &config.setting.notes;
     let mut decision = judge::judge(&found, &work, facts.adds_nothing, !notes.is_empty());
     if let Some(problem) = &facts.problem
+        && !facts.interrupted
         && decision.verdict != Verdict::Fail
     {
         decision = Decision {

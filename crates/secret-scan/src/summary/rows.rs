@@ -20,7 +20,7 @@ pub(super) fn checks(facts: &Facts, config: &Config, applied: &Applied) -> Vec<C
     let expired = applied.count("expired");
     let notes = &config.setting.notes;
     if !applied.uses.is_empty() || !notes.is_empty() {
-        let mut one = empty_check("baseline", "accepted secrets");
+        let mut one = Check::passed("baseline", "accepted secrets");
         one.verdict = if notes.is_empty() {
             Verdict::Pass
         } else {
@@ -38,33 +38,11 @@ pub(super) fn checks(facts: &Facts, config: &Config, applied: &Applied) -> Vec<C
     checks
 }
 
-pub(crate) fn empty_check(id: &str, title: &str) -> Check {
-    Check {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        target: None,
-        verdict: Verdict::Pass,
-        reason: None,
-        message: None,
-        observed: None,
-        expected: None,
-        attempts: None,
-        duration_ms: None,
-        evidence: Vec::new(),
-        reproduce: None,
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
-    }
-}
-
 pub(super) fn check(pass: &PassRun, config: &Config) -> Check {
     let name = pass.kind.as_str();
-    let mut check = empty_check(
-        &format!("{name}-{}", pass.pass.as_str()),
-        &format!("{name} over the {}", title_of(pass.pass)),
+    let mut check = Check::passed(
+        format!("{name}-{}", pass.pass.as_str()),
+        format!("{name} over the {}", title_of(pass.pass)),
     );
     let allowed = pass.outcome == Outcome::Missing && config.allow_missing.contains(&pass.kind);
     check.verdict = match pass.outcome {
@@ -123,8 +101,11 @@ pub(super) fn engines(facts: &Facts) -> Vec<Value> {
             .or_else(|| passes.first());
         let message = passes.iter().find(|pass| pass.outcome == worst);
         let stated = passes.iter().find_map(|pass| pass.stated.version.clone());
+        let binary = facts.binaries.iter().find(|binary| binary.kind == *kind);
         engines.push(json!({
             "name": kind.as_str(),
+            "path": binary.map(|binary| binary.path.display().to_string()),
+            "sha256": binary.and_then(|binary| binary.sha256.as_ref().ok()),
             "version": version.clone().or(stated),
             "outcome": worst.as_str(),
             "message": message.and_then(|pass| pass.message.clone()),

@@ -96,7 +96,7 @@ pub(super) fn sentence(facts: &Facts, findings: &[Finding], decision: Decision) 
         }
         what.push(text);
     }
-    if let Some(problem) = &facts.problem {
+    if let Some(problem) = facts.problem.as_ref().filter(|_| !facts.interrupted) {
         what.push(problem.message.clone());
     }
     for pass in &broken {
@@ -165,7 +165,10 @@ pub(super) fn looked_at(facts: &Facts) -> String {
 
 pub(super) fn next(facts: &Facts, findings: &[Finding], config: &Config) -> Vec<String> {
     let mut next = Vec::new();
-    if let Some(problem) = &facts.problem {
+    if facts.interrupted {
+        // Why nothing came of it is known.
+        next.push("run it again, and let it come to its end".to_owned());
+    } else if let Some(problem) = &facts.problem {
         next.push(problem.fix.clone());
     }
     if let Some(first) = findings.iter().find(|one| one.blocking) {
@@ -175,12 +178,21 @@ pub(super) fn next(facts: &Facts, findings: &[Finding], config: &Config) -> Vec<
             first.fingerprint
         ));
     }
-    for pass in &facts.passes {
+    let to_mend = if facts.interrupted {
+        &[]
+    } else {
+        facts.passes.as_slice()
+    };
+    for pass in to_mend {
         let fix = match pass.outcome {
             Outcome::Missing => format!("get {}: {}", pass.kind.as_str(), pass.kind.install()),
             Outcome::TimedOut => format!(
                 "give it more time than {}: --deadline",
                 gs_common::units::show_duration(config.deadline)
+            ),
+            Outcome::Replaced => format!(
+                "see which program it is: `secret-scan doctor`; if it is the right one, write its SHA-256 as {}-sha256",
+                pass.kind.as_str()
             ),
             Outcome::Complete => continue,
             _ => format!("see why by hand: {}", reproduce(pass)),

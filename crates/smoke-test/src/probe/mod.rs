@@ -43,7 +43,7 @@ pub struct World {
     /// What must appear in no output.
     pub redactor: Redactor,
     /// Secret headers of every request.
-    pub secret_headers: Vec<(String, String)>,
+    pub secret_headers: Vec<gs_common::way::SecretHeader>,
     /// Identifies this run in the service's logs.
     pub run_id: String,
     /// Largest body.

@@ -14,28 +14,6 @@ use crate::run::Judged;
 /// Doubts about one input that are listed; a scanner may skip hundreds of packages.
 const MOST_EVIDENCE: usize = 50;
 
-fn plain_check(id: String, title: String) -> Check {
-    Check {
-        id,
-        title,
-        target: None,
-        verdict: Verdict::Pass,
-        reason: None,
-        message: None,
-        observed: None,
-        expected: None,
-        attempts: None,
-        duration_ms: None,
-        evidence: Vec::new(),
-        reproduce: None,
-        place: None,
-        tags: Vec::new(),
-        flaky: false,
-        tries: Vec::new(),
-        broken: Vec::new(),
-    }
-}
-
 /// One check for each input, for what is asked of all of them, and for each class with findings.
 pub(super) fn checks(config: &Config, judged: &Judged, tally: &Tally) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -45,7 +23,7 @@ pub(super) fn checks(config: &Config, judged: &Judged, tally: &Tally) -> Vec<Che
         }
     }
     for (at, input) in judged.inputs.iter().enumerate() {
-        let mut check = plain_check(
+        let mut check = Check::passed(
             format!("input:{}", judge::shown(input)),
             format!(
                 "the {} report was made by a whole scan, and lately",
@@ -63,7 +41,7 @@ pub(super) fn checks(config: &Config, judged: &Judged, tally: &Tally) -> Vec<Che
         checks.push(check);
     }
     for required in &config.policy.required {
-        let mut check = plain_check(
+        let mut check = Check::passed(
             format!("require:{required}"),
             format!("there is a report of {required}"),
         );
@@ -85,7 +63,7 @@ pub(super) fn checks(config: &Config, judged: &Judged, tally: &Tally) -> Vec<Che
             .filter(|doubt| doubt.code == other)
             .collect();
         if !mine.is_empty() {
-            let mut check = plain_check(
+            let mut check = Check::passed(
                 other.to_owned(),
                 "the reports are about what is released".to_owned(),
             );
@@ -102,7 +80,7 @@ pub(super) fn exceptions_check(accepted: &Accepted) -> Option<Check> {
         return None;
     }
     let sentences = accepted.applied.sentences();
-    let mut check = plain_check(
+    let mut check = Check::passed(
         "exceptions".to_owned(),
         "every exception still holds and is still needed".to_owned(),
     );
@@ -132,7 +110,7 @@ fn class_check(config: &Config, tally: &Tally, class: Class) -> Option<Check> {
     let words = threshold.map_or("never blocks".to_owned(), |severity| {
         format!("none at {severity} or above")
     });
-    let mut check = plain_check(
+    let mut check = Check::passed(
         format!("gate:{class}"),
         format!("no finding of class {class} blocks"),
     );

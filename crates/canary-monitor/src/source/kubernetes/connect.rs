@@ -9,11 +9,12 @@ use gs_common::config::ConfigError;
 use gs_common::http::{ClientConfig, Proxies, TlsOptions};
 use gs_common::outside::{OnCrash, removed_on_crash};
 use gs_common::secret::Secret;
+use gs_common::way::hide;
 use tempfile::TempPath;
 use url::Url;
 
 use super::kubeconfig::{self, Kubeconfig, Meant};
-use crate::source::access::{Access, Held, Identity, hide};
+use crate::source::access::{Access, Held, Identity};
 use crate::source::config::KubernetesConfig;
 
 /// The namespace of whom nobody has told another.

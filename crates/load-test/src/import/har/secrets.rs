@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use gs_common::redact::{is_sensitive_header, is_sensitive_parameter};
+use gs_common::redact::{is_sensitive_header, is_sensitive_parameter, split_scheme};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use toml::{Table, Value as Toml};
@@ -20,17 +20,6 @@ const TELLING: usize = 8;
 
 /// A recording with more of them is hostile, and its personas nobody could use.
 const MOST: usize = 200;
-
-/// Schemes that may stand before the secret of an `authorization` header.
-const SCHEMES: [&str; 7] = [
-    "basic",
-    "bearer",
-    "token",
-    "apikey",
-    "digest",
-    "negotiate",
-    "jwt",
-];
 
 /// What is known of secrets.
 #[derive(Default)]
@@ -343,15 +332,6 @@ fn snake(name: &str) -> String {
         snake.push(c);
     }
     snake.to_ascii_lowercase()
-}
-
-fn split_scheme(value: &str) -> (&str, &str) {
-    match value.split_once(' ') {
-        Some((scheme, rest)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => {
-            (scheme, rest.trim())
-        }
-        _ => ("", value),
-    }
 }
 
 /// Name and value of the secrets inside of a header's secret.

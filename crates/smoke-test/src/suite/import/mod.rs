@@ -100,30 +100,18 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
-/// Schemes that may stand before the secret of an `authorization` header.
-const SCHEMES: [&str; 7] = [
-    "basic",
-    "bearer",
-    "token",
-    "apikey",
-    "digest",
-    "negotiate",
-    "jwt",
-];
-
 /// A header's value; the scheme of an authorization is no secret.
 fn header_part(name: &str, value: &str) -> Part {
     if !gs_common::redact::is_sensitive_header(name) {
         return Part::Plain(value.to_owned());
     }
-    let (before, secret) = match value.split_once(' ') {
-        Some((scheme, rest)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => {
-            (format!("{scheme} "), rest.trim())
-        }
-        _ => (String::new(), value),
-    };
+    let (scheme, secret) = gs_common::redact::split_scheme(value);
     Part::Secret {
-        before,
+        before: if scheme.is_empty() {
+            String::new()
+        } else {
+            format!("{scheme} ")
+        },
         name: name.to_owned(),
         value: secret.to_owned(),
     }
