@@ -28,6 +28,11 @@ pub(super) fn sentence(
         format!("{inputs} reports")
     };
     let total = tally.total();
+    let found = if total == 1 {
+        "1 finding".to_owned()
+    } else {
+        format!("{total} findings")
+    };
     let suppressed: u64 = tally.suppressed.values().sum();
     let aside = if suppressed > 0 {
         format!(", {suppressed} suppressed")
@@ -49,7 +54,8 @@ pub(super) fn sentence(
             } else {
                 String::new()
             };
-            format!("{blocking} of {total} findings block{first}{aside}{lost}")
+            let blocks = if blocking == 1 { "blocks" } else { "block" };
+            format!("{blocking} of {found} {blocks}{first}{aside}{lost}")
         }
         Verdict::Inconclusive => {
             let held: Vec<&Check> = checks
@@ -71,20 +77,22 @@ pub(super) fn sentence(
         Verdict::Warn => {
             let warning = tally.warning();
             if warning > 0 {
-                format!("nothing blocks, {warning} of {total} findings deserve a look{aside}")
+                let deserve = if warning == 1 { "deserves" } else { "deserve" };
+                format!("nothing blocks, {warning} of {found} {deserve} a look{aside}")
             } else {
                 let message = checks
                     .iter()
                     .find(|check| check.verdict == Verdict::Warn)
                     .and_then(|check| check.message.clone());
                 format!(
-                    "nothing blocks among {total} findings{aside}; {}",
+                    "nothing blocks among {found}{aside}; {}",
                     message.unwrap_or_default()
                 )
             }
         }
         Verdict::Pass if total == 0 => format!("{reports}, no findings"),
-        Verdict::Pass => format!("{reports}, {total} findings, none of them blocks{aside}"),
+        Verdict::Pass if total == 1 => format!("{reports}, {found}, which does not block{aside}"),
+        Verdict::Pass => format!("{reports}, {found}, none of which blocks{aside}"),
     }
 }
 
