@@ -2,7 +2,8 @@
 //!
 //! [`run`] is the whole of it. `closed` starts users and takes them away, `open` sends by a schedule
 //! ([`schedule`]); `user` does what a persona does, over a `sender` that times one request on one
-//! connection, which a `trunk` shares among several; `websocket` holds channels; `recorder` counts. [`health`] looks at the process itself.
+//! connection, which a `trunk` shares among several; `websocket` holds channels; `recorder` counts.
+//! [`health`] looks at the process itself.
 
 mod check;
 mod closed;

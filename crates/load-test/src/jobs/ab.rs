@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gs_common::cli::{OutputArgs, Talk};
 use gs_common::config::ConfigError;
-use gs_common::outside::interrupted;
+use gs_common::outside::Stop;
 use gs_common::redact::Redactor;
 use gs_common::report::{INTERRUPTED, Report};
 use gs_common::units;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::JudgeArgs;
 use crate::args::{ConnectionArgs, LoadArgs, PersonaArgs, RunArgs, SafetyArgs};
@@ -208,7 +207,7 @@ struct Plans {
 impl Plans {
     /// The pairs that were run to their end, and why there are no more, if there should be.
     async fn run(&self, pairs: usize, talk: &mut Talk) -> (Vec<(Run, Run)>, Option<Ended>) {
-        let stop = stopper();
+        let stop = Stop::listen();
         let mut ran: Vec<(Run, Run)> = Vec::new();
         for pair in 0..pairs {
             let mut found: [Option<Run>; 2] = [None, None];
@@ -244,23 +243,10 @@ impl Plans {
     }
 }
 
-/// Tells all runs of a job that the first Ctrl-C or SIGTERM came, from now on.
-pub(super) fn stopper() -> watch::Receiver<bool> {
-    let (say, hear) = watch::channel(false);
-    let signal = interrupted();
-    tokio::spawn(async move {
-        signal.await;
-        let _ = say.send(true);
-        // Kept, so that who asks later hears it too.
-        say.closed().await;
-    });
-    hear
-}
-
 /// One run, or why the whole job is at its end.
 pub(super) async fn one(
     plan: Plan,
-    stop: &watch::Receiver<bool>,
+    stop: &Stop,
     deadline: Option<Instant>,
 ) -> Result<RunResult, Ended> {
     let over = || {
@@ -279,16 +265,10 @@ pub(super) async fn one(
     if left == Some(Duration::ZERO) {
         return Err(over());
     }
-    if *stop.borrow() {
+    if stop.is_asked() {
         return Err(interrupted());
     }
-    let mut hear = stop.clone();
-    let cancel = async move {
-        // Fails only where the sender is gone, and with it whoever could interrupt.
-        if hear.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+    let cancel = stop.clone().asked();
     let result = engine::run(plan, |_| ControlFlow::Continue(()), cancel, left)
         .await
         .map_err(|why| {

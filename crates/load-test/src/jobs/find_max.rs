@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gs_common::cli::Talk;
 use gs_common::config::ConfigError;
+use gs_common::outside::Stop;
 use gs_common::redact::Redactor;
 use gs_common::report::{Check, Evidence, Quantity, Report, Series};
 use gs_common::units;
@@ -14,7 +15,7 @@ use gs_common::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::ab::{one, stopper};
+use super::ab::one;
 use crate::args::RunArgs;
 use crate::compare::reason;
 use crate::config::Config;
@@ -182,7 +183,7 @@ async fn climb(
     deadline: Instant,
     talk: &mut Talk,
 ) -> (Vec<Trial>, End) {
-    let stop = stopper();
+    let stop = Stop::listen();
     let mut trials = Vec::new();
     loop {
         let (rate, confirms) = match search.next() {

@@ -1,11 +1,10 @@
 //! What shows why a goal is missed: the slowest requests and the errors of what the goal speaks of, never
 //! those of others.
 
-use std::time::Duration;
-
 use gs_common::report::Evidence;
 
 use super::figures::error_rows;
+use crate::engine::schedule::stage_at;
 use crate::goal::{Metric, Scope};
 use crate::judge::Judged;
 use crate::result::{Cell, RunResult, Slow};
@@ -41,10 +40,7 @@ impl<'a> Part<'a> {
             Self::Whole => true,
             Self::Endpoint(name) => cell.endpoint == *name,
             Self::Persona(name) => cell.persona == *name,
-            Self::Stage(name) => {
-                let stage = run.setup.stages.get(cell.stage);
-                stage.is_some_and(|stage| stage.name == *name)
-            }
+            Self::Stage(name) => is_stage(run, cell.stage, name),
         }
     }
 
@@ -53,20 +49,14 @@ impl<'a> Part<'a> {
             Self::Whole => true,
             Self::Endpoint(name) => slow.endpoint == *name,
             Self::Persona(name) => slow.persona == *name,
-            Self::Stage(name) => stage_at(run, slow.due_seconds) == Some(name),
+            Self::Stage(name) => is_stage(run, stage_at(&run.setup.stages, slow.due_seconds), name),
         }
     }
 }
 
-/// The stage in which a request was due; the last one has no end.
-fn stage_at(run: &RunResult, due_seconds: f64) -> Option<&str> {
-    let mut end = Duration::ZERO;
-    let stages = &run.setup.stages;
-    let found = stages.iter().find(|stage| {
-        end += stage.duration;
-        due_seconds < end.as_secs_f64()
-    });
-    found.or(stages.last()).map(|stage| stage.name.as_str())
+fn is_stage(run: &RunResult, index: usize, name: &str) -> bool {
+    let stage = run.setup.stages.get(index);
+    stage.is_some_and(|stage| stage.name == name)
 }
 
 /// What shows why a goal is missed, where the run kept anything of it.

@@ -1,7 +1,7 @@
 //! Engines: running Gitleaks, TruffleHog and Kingfisher, and proving that they did their work.
 //!
-//! An engine is run once for each [`Pass`]. [`binary`] says which file it is, [`command`] knows its command lines, [`proof`] compares what it
-//! says with what there was to scan, [`scrub`] takes everything out of its words that could be a secret.
+//! An engine is run once for each [`Pass`]. [`binary`] says which file it is, [`command`] knows its command
+//! lines, [`proof`] compares what it says with what there was to scan, [`scrub`] takes everything out of its words that could be a secret.
 //! Every report comes on stdout, so that no secret is written to a file.
 
 pub mod binary;
