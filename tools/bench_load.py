@@ -3,7 +3,11 @@
 on a core each, in turn; then what it says of a server that stands still, and the memory of 10,000 users. k6 and
 Locust are those that `make peers` puts below .tools/, else those on PATH; what is not there is left out and said.
 
-usage: bench_load.py FOLDER_WITH_BINARIES [SECONDS [ROUNDS]]
+usage: bench_load.py FOLDER_WITH_BINARIES [SECONDS [ROUNDS]] [--server-sleeps]
+
+The server is kept awake while processor time is measured: to wake a process that sleeps on another core costs the
+sender several microseconds on a virtual machine, and the slower a generator is, the more often it pays them. With
+--server-sleeps it may sleep.
 """
 import csv
 import json
@@ -15,9 +19,11 @@ import subprocess
 import sys
 import tempfile
 
-folder = pathlib.Path(sys.argv[1]).resolve()
-seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
-rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+words = [word for word in sys.argv[1:] if word != "--server-sleeps"]
+awake = [] if "--server-sleeps" in sys.argv else ["awake"]
+folder = pathlib.Path(words[0]).resolve()
+seconds = int(words[1]) if len(words) > 1 else 10
+rounds = int(words[2]) if len(words) > 2 else 3
 tools = pathlib.Path(__file__).resolve().parent.parent / ".tools"
 PATHS = {"signals": "/api/v1/signals", "quote": "/api/v1/market-data/SPY", "performance": "/api/v1/performance", "root": "/"}
 # The same for load-test, k6 and Locust: no pause, one of four paths by chance, and the body has to be JSON.
@@ -133,7 +139,7 @@ with tempfile.TemporaryDirectory() as name:
     eager, idle = work / "eager.toml", work / "idle.toml"
     eager.write_text(PERSONA)
     idle.write_text(IDLE)
-    print(f"CPU a request, 100 connections, {seconds} s each, in turn; the median of {rounds} rounds\n")
+    print(f"CPU a request, 100 connections, {seconds} s each, in turn; the median of {rounds} rounds; the server {'never sleeps' if awake else 'may sleep'}\n")
     runners = [
         ("bare hyper", bare_hyper, True, ""),
         ("load-test", load_test, True, ""),
@@ -147,7 +153,7 @@ with tempfile.TemporaryDirectory() as name:
         for who, run, there, _ in runners:
             if not there:
                 continue
-            process, url = server(seconds + 60)
+            process, url = server(*awake, seconds + 60)
             try:
                 requests, *failures, cpu = run(url, work)
             finally:

@@ -1,6 +1,8 @@
 //! A server for measuring the generator: it answers every request with the same small JSON, on one thread, and
 //! costs as little as it can. `plain_server SECONDS` prints its URL; an optional `FROM UNTIL` stops it for that
-//! stretch, in seconds after its first request.
+//! stretch, in seconds after its first request. `plain_server awake SECONDS` never sleeps: to wake a sleeping
+//! process on another core is paid by who sends to it, and the slower a generator is, the more often its server
+//! sleeps.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -14,10 +16,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn main() {
-    let numbers: Vec<f64> = std::env::args()
-        .skip(1)
-        .map(|text| text.parse().unwrap())
-        .collect();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let awake = words.first().is_some_and(|word| word == "awake");
+    if awake {
+        words.remove(0);
+    }
+    let numbers: Vec<f64> = words.iter().map(|text| text.parse().unwrap()).collect();
     let stop = (numbers.get(1).copied(), numbers.get(2).copied());
     let body = br#"{"signals": [{"symbol": "SPY", "action": "BUY"}]}"#;
     let head = format!(
@@ -34,6 +38,13 @@ fn main() {
     runtime.block_on(local.run_until(async move {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("http://{}", listener.local_addr().unwrap());
+        if awake {
+            drop(tokio::task::spawn_local(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
         let serve = async {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();

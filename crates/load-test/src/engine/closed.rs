@@ -156,50 +156,63 @@ async fn live(world: Arc<World>, number: u64, persona: usize, leave: Option<Inst
     }
 }
 
+/// What a user does until it has to wait or to leave.
 async fn act(world: &World, user: &mut User, leave: Instant) {
+    let mut now = Instant::now();
+    loop {
+        now = turn(world, user, leave, now).await;
+        if user.next > now || user.next.max(now) >= leave || world.is_stopping() {
+            return;
+        }
+    }
+}
+
+/// What a user does at once: its start, its channel, or a task; and when it was done with it.
+async fn turn(world: &World, user: &mut User, leave: Instant, mut now: Instant) -> Instant {
     let persona = &world.plan.personas.personas[user.persona];
     if !user.entered {
         user.entered = true;
         for step in &persona.start {
-            let due = before_step(world, user, step.pause, Instant::now()).await;
+            let due = before_step(world, user, step.pause, now, now).await;
             user.step(world, step, due).await;
+            now = Instant::now();
             if world.is_stopping() {
-                return;
+                return now;
             }
         }
-        user.next = Instant::now() + user.pause(persona.think);
-        return;
+        user.next = now + user.pause(persona.think);
+        return now;
     }
     if let Some(channel) = &persona.websocket {
-        return websocket::hold(world, user, channel, leave).await;
+        websocket::hold(world, user, channel, leave).await;
+        return Instant::now();
     }
     let planned = user.next;
-    let late = Instant::now().saturating_duration_since(planned);
+    let late = now.saturating_duration_since(planned);
     world
         .recorder(user.number)
         .lateness
         .saturating_record(crate::result::micros(late));
-    let mut due = if late > GRAIN {
-        planned
-    } else {
-        Instant::now()
-    };
+    let mut due = if late > GRAIN { planned } else { now };
     let Some(task) = persona.draw(&mut user.random) else {
-        return;
+        user.next = leave;
+        return now;
     };
     for step in &task.steps {
-        due = before_step(world, user, step.pause, due).await;
+        due = before_step(world, user, step.pause, due, now).await;
         if world.is_stopping() {
-            return;
+            return now;
         }
         let good = user.step(world, step, due).await;
-        due = Instant::now();
+        now = Instant::now();
+        due = now;
         // What comes after needs what this one should have saved.
         if !good && task.chained {
             break;
         }
     }
-    user.next = Instant::now() + user.pause(persona.think);
+    user.next = now + user.pause(persona.think);
+    now
 }
 
 /// Waits for a step's own pause and for the cap on the rate; the moment from which it is due.
@@ -208,13 +221,15 @@ async fn before_step(
     user: &mut User,
     pause: Option<(Duration, Duration)>,
     mut due: Instant,
+    mut now: Instant,
 ) -> Instant {
     if let Some(pause) = pause {
         let until = due + user.pause(pause);
         world.sleep_until(until).await;
-        due = Instant::now();
+        now = Instant::now();
+        due = now;
     }
-    if let Some(until) = world.held_until(Instant::now()) {
+    if let Some(until) = world.held_until(now) {
         world.recorder(user.number).held_back += 1;
         world.sleep_until(until).await;
         due = Instant::now();

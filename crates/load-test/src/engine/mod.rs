@@ -11,6 +11,7 @@ pub(crate) mod dialled;
 pub mod health;
 mod open;
 mod recorder;
+mod request;
 pub mod schedule;
 mod sender;
 mod timeline;

@@ -1,22 +1,22 @@
 //! A simulated user, and one request of it from its due time to its record.
 
-use std::fmt::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, COOKIE, HOST, SET_COOKIE};
-use http::{HeaderName, HeaderValue, Method, Uri};
-use http_body_util::Full;
-use tokio::time::timeout_at;
+use http::Method;
+use http::header::SET_COOKIE;
+use tokio::time::Sleep;
 
 use super::recorder::{Done, Failed, Key, Open};
+use super::request::Message;
 use super::sender::{Answer, Broken, Link, Unanswered};
 use super::trunk::Trunk;
 use super::websocket::Held;
 use super::world::World;
 use crate::persona::Step;
-use crate::persona::template::{Draw, Missing};
+use crate::persona::template::Draw;
 use crate::result::ErrorKind;
 
 /// A simulated user: who it is, what it knows, and its connection.
@@ -38,6 +38,7 @@ pub(crate) struct User {
     pub(crate) held: Option<Box<Held>>,
     cookies: Vec<(String, String)>,
     link: Option<Link>,
+    deadline: Deadline,
     /// The connection that it shares with others, instead of one of its own.
     trunk: Option<Arc<Trunk>>,
 }
@@ -50,11 +51,24 @@ pub(crate) fn mixed(seed: u64, number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What is to be sent.
-struct Message {
-    target: String,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Bytes,
+/// A timer that is set again for every request: a later moment costs nothing, where a timer made anew would be
+/// put into the runtime's list and taken out each time.
+#[derive(Debug, Default)]
+struct Deadline(Option<Pin<Box<Sleep>>>);
+
+impl Deadline {
+    /// The timer, set.
+    fn at(&mut self, moment: Instant) -> Pin<&mut Sleep> {
+        let moment = moment.into();
+        let mut timer = self
+            .0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(moment)))
+            .as_mut();
+        if timer.deadline() != moment {
+            timer.as_mut().reset(moment);
+        }
+        timer
+    }
 }
 
 /// A step that was taken on.
@@ -76,6 +90,7 @@ impl User {
             held: None,
             cookies: Vec::new(),
             link: None,
+            deadline: Deadline::default(),
             trunk: world.trunk(number),
         }
     }
@@ -120,7 +135,12 @@ impl User {
     }
 
     pub(super) async fn attempt(&mut self, world: &World, step: &Step, trace: u128) -> Done {
-        let message = match self.message(step) {
+        let mut draw = Draw {
+            random: &mut self.random,
+            user: self.number,
+            saved: &self.saved,
+        };
+        let message = match Message::new(step, &mut draw) {
             Ok(message) => message,
             Err(why) => {
                 return failed(ErrorKind::Unset, why, step.method.as_str(), &[]);
@@ -143,30 +163,36 @@ impl User {
                         link
                     }
                     Err(Broken { kind, message: why }) => {
-                        return failed(kind, why, &shown(step, &message), &[]);
+                        return failed(kind, why, &message.shown(), &[]);
                     }
                 },
             };
-            let request = match self.request(world, step, &message, trace, link.is_http2()) {
+            let http2 = link.is_http2();
+            let request = match message.request(world, self.persona, &self.cookies, trace, http2) {
                 Ok(request) => request,
-                Err(why) => return failed(ErrorKind::Unset, why, &shown(step, &message), &[]),
+                Err(why) => return failed(ErrorKind::Unset, why, &message.shown(), &[]),
             };
             let sent = Instant::now();
-            let until = sent + world.plan.timeout;
+            let deadline = self.deadline.at(sent + world.plan.timeout);
             let work = link.exchange(request, sent, world.plan.max_body);
-            match timeout_at(until.into(), work).await {
-                Ok(Ok(answer)) => {
+            let outcome = tokio::select! {
+                biased;
+                outcome = work => Some(outcome),
+                () = deadline => None,
+            };
+            match outcome {
+                Some(Ok(answer)) => {
                     if world.plan.keep_alive {
                         self.link = Some(link);
                     }
                     return self.judge(world, step, &message, answer, sent, connect);
                 }
-                Ok(Err(Unanswered { stale: true, .. })) if retry && repeatable(&step.method) => {
+                Some(Err(Unanswered { stale: true, .. })) if retry && repeatable(&step.method) => {
                     retry = false;
                     world.recorder(self.number).retried += 1;
                     self.forget(&link).await;
                 }
-                Ok(Err(unanswered)) => {
+                Some(Err(unanswered)) => {
                     if unanswered.lost {
                         self.forget(&link).await;
                     }
@@ -176,10 +202,10 @@ impl User {
                         first_byte: unanswered.first_byte,
                         status: unanswered.status.map(|status| status.as_u16()),
                         connect,
-                        ..failed(kind, why, &shown(step, &message), &[])
+                        ..failed(kind, why, &message.shown(), &[])
                     };
                 }
-                Err(_) => {
+                None => {
                     let allowed = gs_common::units::show_duration(world.plan.timeout);
                     return Done {
                         sent: Some(sent),
@@ -187,7 +213,7 @@ impl User {
                         ..failed(
                             ErrorKind::Timeout,
                             format!("no whole answer within {allowed}"),
-                            &shown(step, &message),
+                            &message.shown(),
                             &[],
                         )
                     };
@@ -214,94 +240,12 @@ impl User {
         }
     }
 
-    /// Fills the templates.
-    fn message(&mut self, step: &Step) -> Result<Message, String> {
-        let mut draw = Draw {
-            random: &mut self.random,
-            user: self.number,
-            saved: &self.saved,
-        };
-        let missing = |Missing(_)| "an earlier step did not give a value".to_owned();
-        let mut target = String::new();
-        step.target.fill(&mut draw, &mut target).map_err(missing)?;
-        let mut headers = Vec::with_capacity(step.headers.len());
-        for (name, template) in &step.headers {
-            let mut value = String::new();
-            template.fill(&mut draw, &mut value).map_err(missing)?;
-            let value = HeaderValue::try_from(value).map_err(|_| {
-                format!("the value of `{name}` has a character that a header cannot hold")
-            })?;
-            headers.push((name.clone(), value));
-        }
-        let mut body = String::new();
-        if let Some(template) = &step.body {
-            template.fill(&mut draw, &mut body).map_err(missing)?;
-        }
-        Ok(Message {
-            target,
-            headers,
-            body: body.into(),
-        })
-    }
-
-    fn request(
-        &self,
-        world: &World,
-        step: &Step,
-        message: &Message,
-        trace: u128,
-        http2: bool,
-    ) -> Result<http::Request<Full<Bytes>>, String> {
-        let uri = if http2 {
-            format!("{}{}", world.origin, message.target).parse::<Uri>()
-        } else {
-            message.target.parse::<Uri>()
-        }
-        .map_err(|error| format!("`{}` is no request target: {error}", message.target))?;
-        let mut request = http::Request::new(Full::new(message.body.clone()));
-        *request.method_mut() = step.method.clone();
-        *request.uri_mut() = uri;
-        let headers = request.headers_mut();
-        headers.clone_from(&world.headers);
-        if !headers.contains_key(ACCEPT_ENCODING) {
-            // Nothing said would mean that any is welcome (RFC 9110, section 12.5.3).
-            let asked = match world.plan.personas.personas[self.persona].compression {
-                Some(true) => HeaderValue::from_static("gzip, deflate"),
-                _ => HeaderValue::from_static("identity"),
-            };
-            headers.insert(ACCEPT_ENCODING, asked);
-        }
-        if http2 {
-            headers.remove(HOST);
-        }
-        for (name, value) in &message.headers {
-            headers.insert(name.clone(), value.clone());
-        }
-        if let Ok(value) = HeaderValue::try_from(traceparent(trace)) {
-            headers.insert(HeaderName::from_static("traceparent"), value);
-        }
-        if !self.cookies.is_empty() {
-            let mut text = String::new();
-            for (name, value) in &self.cookies {
-                let separator = if text.is_empty() { "" } else { "; " };
-                let _ = write!(text, "{separator}{name}={value}");
-            }
-            if let Ok(value) = HeaderValue::try_from(text) {
-                headers.insert(COOKIE, value);
-            }
-        }
-        if !world.plan.keep_alive && !http2 {
-            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(request)
-    }
-
     /// Looks at a whole answer.
     fn judge(
         &mut self,
         world: &World,
         step: &Step,
-        message: &Message,
+        message: &Message<'_>,
         answer: Answer,
         sent: Instant,
         connect: Option<Duration>,
@@ -348,7 +292,7 @@ impl User {
             error: error.map(|(kind, message_text)| Failed {
                 kind,
                 message: message_text,
-                request: shown(step, message),
+                request: message.shown(),
                 body: {
                     let shown = body.as_ref().unwrap_or(&answer.body);
                     shown[..shown.len().min(2048)].to_vec()
@@ -386,17 +330,6 @@ fn repeatable(method: &Method) -> bool {
     method.is_idempotent()
 }
 
-fn shown(step: &Step, message: &Message) -> String {
-    format!("{} {}", step.method, message.target)
-}
-
-/// W3C Trace Context, level 1: version, trace, span, sampled. The span has the trace's low half, which
-/// counts up from 0, plus one: a span of zeros is not allowed.
-fn traceparent(trace: u128) -> String {
-    let span = (trace as u64).wrapping_add(1).max(1);
-    format!("00-{trace:032x}-{span:016x}-01")
-}
-
 /// A request that went wrong before an answer came.
 pub(crate) fn failed(kind: ErrorKind, message: String, request: &str, body: &[u8]) -> Done {
     Done {
@@ -426,14 +359,5 @@ mod tests {
         assert_eq!(seeds.len(), 1000);
         assert_eq!(mixed(7, 3), mixed(7, 3));
         assert_ne!(mixed(7, 3), mixed(8, 3));
-    }
-
-    #[test]
-    fn a_traceparent_is_well_formed() {
-        let text = traceparent(1 << 64);
-        assert_eq!(
-            text,
-            "00-00000000000000010000000000000000-0000000000000001-01"
-        );
     }
 }

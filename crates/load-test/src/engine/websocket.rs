@@ -17,6 +17,7 @@ use super::sender::{Broken, Guard};
 use super::user::{User, failed};
 use super::world::World;
 use crate::persona::WebSocket;
+use crate::persona::path::Path;
 use crate::persona::template::Draw;
 use crate::result::{ErrorKind, micros};
 
@@ -170,9 +171,8 @@ fn took(
 }
 
 /// How old a message is by its own time: RFC 3339, or seconds or milliseconds since 1970.
-fn age_of(path: &serde_json_path::JsonPath, message: &Message) -> Option<Duration> {
-    let value: Value = serde_json::from_slice(&message.clone().into_data()).ok()?;
-    let stamp = match path.query(&value).first()? {
+fn age_of(path: &Path, message: &Message) -> Option<Duration> {
+    let stamp = match path.find(message.to_text().ok()?).ok()?? {
         Value::String(text) => text.parse::<jiff::Timestamp>().ok()?,
         Value::Number(number) => {
             let number = number.as_f64()?;
@@ -285,7 +285,15 @@ async fn open(world: &World, user: &mut User, channel: &WebSocket) -> Opening {
         Ok(open) => open,
         Err(Broken { kind, message }) => return fail(kind, message),
     };
-    let url = format!("{}{target}", world.origin.replacen("http", "ws", 1));
+    let scheme = match world.origin.scheme_str() {
+        Some("https") => "wss",
+        _ => "ws",
+    };
+    let authority = world
+        .origin
+        .authority()
+        .map_or("", |authority| authority.as_str());
+    let url = format!("{scheme}://{authority}{target}");
     let mut request = match url.as_str().into_client_request() {
         Ok(request) => request,
         Err(error) => return fail(ErrorKind::WsRefused, error.to_string()),
@@ -433,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_message_tells_its_age() {
-        let path = serde_json_path::JsonPath::parse("$.t").unwrap();
+        let path = Path::parse("$.t").unwrap();
         let age = |text: &str| age_of(&path, &Message::text(text.to_owned()));
         let now = jiff::Timestamp::now();
         let second = Duration::from_secs(1);

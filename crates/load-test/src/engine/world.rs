@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use gs_common::http::{Client, Limits};
 use http::header::{ACCEPT, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use tokio::sync::Notify;
 
 use super::Plan;
 use super::recorder::{Frame, Recorder};
+use super::request::Standing;
 use super::sender::Dialer;
 use super::trunk::Trunk;
 
@@ -22,8 +23,10 @@ pub(crate) struct World {
     pub(crate) dialer: Dialer,
     /// Headers of every request; `host` among them.
     pub(crate) headers: HeaderMap,
-    /// Scheme and authority, for HTTP/2.
-    pub(crate) origin: String,
+    /// Headers of every request of a persona, by its index.
+    pub(crate) standing: Vec<Standing>,
+    /// Scheme and authority.
+    pub(crate) origin: Uri,
     recorders: Vec<Mutex<Recorder>>,
     /// Connections that are shared, in the order of those who share them.
     trunks: Mutex<Vec<Arc<Trunk>>>,
@@ -69,7 +72,13 @@ impl World {
         };
         let client = Client::new(plan.client.clone());
         let dialer = Dialer::new(client, &plan, limits);
-        let (headers, origin) = standing(&plan);
+        let (headers, origin) = shared(&plan);
+        let standing = plan
+            .personas
+            .personas
+            .iter()
+            .map(|persona| Standing::new(&headers, persona))
+            .collect();
         let cap = plan.max_rate.map(|rate| Cap {
             gap_nanos: (1e9 / rate) as u64,
             next_nanos: AtomicU64::new(0),
@@ -79,6 +88,7 @@ impl World {
             began,
             dialer,
             headers,
+            standing,
             origin,
             recorders,
             trunks: Mutex::default(),
@@ -206,8 +216,8 @@ impl World {
     }
 }
 
-/// Headers of every request, and the origin for HTTP/2.
-fn standing(plan: &Plan) -> (HeaderMap, String) {
+/// Headers of every request, and the origin.
+fn shared(plan: &Plan) -> (HeaderMap, Uri) {
     let host = plan.target.host_str().unwrap_or_default();
     let authority = match plan.target.port() {
         Some(port) => format!("{host}:{port}"),
@@ -225,7 +235,9 @@ fn standing(plan: &Plan) -> (HeaderMap, String) {
     for (name, value) in &plan.headers {
         headers.insert(name.clone(), value.clone());
     }
-    (headers, format!("{}://{authority}", plan.target.scheme()))
+    // A URL with a host and no path is a URI always; an empty one would be refused with the first request.
+    let origin = format!("{}://{authority}", plan.target.scheme()).parse();
+    (headers, origin.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@
 
 pub mod expect;
 mod model;
+pub mod path;
 pub mod read;
 #[cfg(test)]
 mod schema;
+mod target;
 pub mod template;
 #[cfg(test)]
 mod tests;
 
 pub use model::{Persona, Personas, Step, Task, WebSocket};
+pub use target::{NoTarget, Target};

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 use super::expect::{Expect, Save};
+use super::path::Path;
+use super::target::Target;
 use super::template::Template;
 
 /// A whole persona file.
@@ -69,7 +71,7 @@ pub struct Step {
     /// The method.
     pub method: Method,
     /// Path and query.
-    pub target: Template,
+    pub target: Target,
     /// Headers.
     pub headers: Vec<(HeaderName, Template)>,
     /// The body.
@@ -106,7 +108,7 @@ pub struct WebSocket {
     /// A longer silence is a gap.
     pub max_silence: Option<Duration>,
     /// Where a message bears its own time (RFC 3339, or seconds or milliseconds since 1970).
-    pub time: Option<serde_json_path::JsonPath>,
+    pub time: Option<Path>,
 }
 
 impl Persona {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use gs_common::config::fields::Item;
 use gs_common::config::{ConfigError, read_text};
 use gs_common::units;
-use serde_json_path::JsonPath;
 
 use super::super::expect::{Demand, Expect, JsonDemand};
 use super::super::model::WebSocket;
+use super::super::path::Path;
 use super::super::template::{Escape, Template, placeholder_name};
 use super::{LARGEST, Reader};
 
@@ -130,7 +130,7 @@ impl Reader<'_> {
             max_silence: some("max_silence")?,
             time: fields
                 .get("time")
-                .map(|item| item.read(JsonPath::parse))
+                .map(|item| item.read(Path::parse))
                 .transpose()?,
         };
         fields.finish()?;
@@ -147,7 +147,7 @@ fn demand(item: &Item<'_>) -> Result<JsonDemand, ConfigError> {
                 .error("a JSON demand has no `path`")
                 .hint("write `path = \"$.member\"`")
         })?
-        .read(JsonPath::parse)?;
+        .read(Path::parse)?;
     let mut demands = Vec::new();
     if let Some(exists) = fields.truth("exists")? {
         demands.push(if exists {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use gs_common::config::ConfigError;
 use gs_common::config::fields::{Fields, Item};
 use http::{HeaderName, Method};
-use serde_json_path::JsonPath;
 
 use super::super::expect::{From, Save};
 use super::super::model::Step;
+use super::super::path::Path;
+use super::super::target::Target;
 use super::super::template::{Escape, Template, placeholder_name};
 use super::{Reader, pause};
 
@@ -40,11 +41,7 @@ impl Reader<'_> {
                 separator = '&';
             }
         }
-        if let Some(fixed) = target.fixed()
-            && fixed.parse::<http::Uri>().is_err()
-        {
-            return Err(path.error(format!("`{fixed}` is no path")));
-        }
+        let target = Target::new(target).map_err(|error| path.error(error.to_string()))?;
         let name = fields
             .text("name")?
             .unwrap_or_else(|| placeholder_name(&text));
@@ -184,7 +181,7 @@ fn save_from(text: &str) -> Result<From, String> {
         Some(name) => HeaderName::from_bytes(name.trim().as_bytes())
             .map(From::Header)
             .map_err(|_| format!("`{name}` is no header name")),
-        None => JsonPath::parse(text)
+        None => Path::parse(text)
             .map(From::Json)
             .map_err(|error| format!("write a JSONPath like `$.token`, or `header:NAME`: {error}")),
     }
