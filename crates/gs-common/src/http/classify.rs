@@ -63,21 +63,43 @@ pub(super) fn hyper_error(error: &hyper::Error, phase: Phase) -> FailureKind {
     if let Some(cause) = io_cause(error) {
         return io_error(cause, phase);
     }
+    if let Some(cause) = http2_cause(error)
+        && phase != Phase::Body
+        && cause.is_remote()
+    {
+        if cause.is_reset() {
+            return FailureKind::Reset;
+        }
+        if cause.is_go_away() {
+            return FailureKind::Closed;
+        }
+    }
     match phase {
         Phase::Body => FailureKind::Truncated,
         _ if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
             FailureKind::Closed
         }
-        // What is left speaks HTTP/2: a protocol error, or a stream that was reset.
+        // What is left breaks the rules of HTTP/2.
         _ => FailureKind::Malformed,
     }
 }
 
 /// The I/O error at the root of another one.
 pub(super) fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    cause(error)
+}
+
+/// What HTTP/2 itself said, where it did: hyper's own sentence leaves it out.
+#[must_use]
+pub fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
+    cause(error)
+}
+
+/// The first error of a type on the way to the root of another one.
+fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<io::Error>() {
+        if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
         cause = error.source();

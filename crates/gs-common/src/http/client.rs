@@ -430,6 +430,11 @@ fn who(connection: &Connection, route: &Route) -> String {
 }
 
 fn no_answer(kind: FailureKind, who: &str, error: &hyper::Error) -> String {
+    if let Some(cause) = classify::http2_cause(error)
+        && matches!(kind, FailureKind::Closed | FailureKind::Reset)
+    {
+        return format!("{who} gave no answer over HTTP/2: {cause}");
+    }
     match kind {
         FailureKind::Closed => format!("{who} closed the connection without an answer"),
         FailureKind::Reset => format!("{who} reset the connection without an answer"),

@@ -27,6 +27,7 @@ use url::Url;
 
 pub use address::{AddressError, ConnectTo, Proxies, Proxy, Resolve};
 pub use body::decode;
+pub use classify::http2_cause;
 pub use client::{Client, ClientConfig};
 pub use serve::{Answer, Incoming, LARGEST_BODY, MOST_CONNECTIONS, Server};
 pub use stream::Stream;

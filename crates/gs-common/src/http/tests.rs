@@ -294,12 +294,36 @@ async fn hosts_can_be_moved_and_named_apart() {
     assert_eq!(answer.body, format!("host: gs.example:{port}"));
 }
 
-/// A TLS server with a certificate of our own making.
+type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// A TLS server with a certificate of our own making, which answers `ok`.
 async fn tls_listener(
     names: &[&str],
     days: std::ops::Range<i64>,
     protocols: &[&[u8]],
 ) -> (String, tempfile::NamedTempFile) {
+    tls_serving(names, days, protocols, |mut stream| async move {
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            .await;
+        let _ = stream.shutdown().await;
+    })
+    .await
+}
+
+/// The same with another way to serve.
+async fn tls_serving<F, Done>(
+    names: &[&str],
+    days: std::ops::Range<i64>,
+    protocols: &[&[u8]],
+    serve: F,
+) -> (String, tempfile::NamedTempFile)
+where
+    F: Fn(TlsStream) -> Done + Clone + Send + 'static,
+    Done: Future<Output = ()> + Send + 'static,
+{
     let day = |offset: i64| {
         let now = std::time::SystemTime::now();
         let span = Duration::from_secs(offset.unsigned_abs() * 86_400);
@@ -335,17 +359,11 @@ async fn tls_listener(
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let url = listener(move |stream| {
-        let acceptor = acceptor.clone();
+        let (acceptor, serve) = (acceptor.clone(), serve.clone());
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                return;
-            };
-            let mut buffer = [0; 4096];
-            let _ = stream.read(&mut buffer).await;
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-                .await;
-            let _ = stream.shutdown().await;
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(stream).await;
+            }
         }
     })
     .await;
@@ -385,6 +403,19 @@ async fn a_good_certificate_is_accepted_and_described() {
         ..trusting(&authority)
     };
     Client::new(sni).send(&request(&url)).await.unwrap();
+}
+
+#[tokio::test]
+async fn over_http2_a_reset_stream_has_its_name() {
+    let (url, authority) = tls_serving(&["127.0.0.1"], -1..30, &[b"h2"], |stream| async move {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+        }
+    })
+    .await;
+    let outcome = Client::new(trusting(&authority)).send(&request(&url)).await;
+    failed(outcome, FailureKind::Reset, "refused stream");
 }
 
 #[tokio::test]

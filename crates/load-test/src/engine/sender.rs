@@ -1,7 +1,6 @@
 //! One connection and one request over it, timed. The user's own task drives an HTTP/1.1 connection, so
 //! that a request costs no switch to another task.
 
-use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use gs_common::http::{Client, Connection, Failure, FailureKind, Limits, Stream};
+use gs_common::http::{Client, Connection, Failure, FailureKind, Limits, Stream, http2_cause};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::{http1, http2};
@@ -234,27 +233,6 @@ fn is_of_one_stream(error: &hyper::Error) -> bool {
     http2_cause(error).is_some_and(h2::Error::is_reset)
 }
 
-/// What HTTP/2 itself said, where it did.
-fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<h2::Error>() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// What an error means while an answer is waited for.
-fn kind_of_head(error: &hyper::Error) -> ErrorKind {
-    match http2_cause(error) {
-        Some(cause) if cause.is_remote() && cause.is_reset() => ErrorKind::Reset,
-        Some(cause) if cause.is_remote() && cause.is_go_away() => ErrorKind::Closed,
-        _ => kind_of(FailureKind::of_head(error)),
-    }
-}
-
 /// The error with what HTTP/2 said, which the library's own sentence leaves out.
 fn told(error: &hyper::Error) -> String {
     match http2_cause(error) {
@@ -353,7 +331,7 @@ async fn answer(
     reused: Reused,
 ) -> Result<Answer, Unanswered> {
     let response = response.await.map_err(|error| {
-        let kind = kind_of_head(&error);
+        let kind = kind_of(FailureKind::of_head(&error));
         let closing = matches!(kind, ErrorKind::Closed | ErrorKind::Reset);
         let stale = match reused {
             Reused::Not => false,
