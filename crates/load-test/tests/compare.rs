@@ -49,7 +49,7 @@ fn fixture(name: &str) -> PathBuf {
 #[track_caller]
 fn judged(arguments: &[&str]) -> Run {
     let output = tool(arguments).args(["--output", "json"]).output().unwrap();
-    common::read(&output, std::time::Duration::ZERO)
+    common::Run::read(&output, std::time::Duration::ZERO)
 }
 
 #[test]

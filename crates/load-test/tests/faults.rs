@@ -399,7 +399,7 @@ fn too_few_descriptors_are_no_verdict() {
             .args(["-c", &line])
             .output()
             .unwrap();
-        common::read(&output, began.elapsed())
+        common::Run::read(&output, began.elapsed())
     };
     let users = limited("--users 100 --duration 2s");
     assert_eq!(

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Run, SIMPLE, personas, read, sim};
+use common::{Run, SIMPLE, personas, sim};
 
 /// Much less than any limit that a connection has by itself (5 s and more), and more than an end takes here.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ fn interrupt(child: Child, signal: &str) -> Run {
         .unwrap();
     assert!(sent.success());
     let output = child.wait_with_output().unwrap();
-    let run = read(&output, began.elapsed());
+    let run = Run::read(&output, began.elapsed());
     assert_eq!(
         (run.code, run.text("reason")),
         (130, "interrupted"),

@@ -4,24 +4,20 @@
     clippy::expect_used,
     clippy::panic,
     dead_code,
+    unused_imports,
     reason = "tests, and not every file uses every helper"
 )]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use gs_sim::{Fault, Kind, Plan, Sim};
+use gs_sim::Sim;
 use serde_json::Value;
 
-/// A service with these faults.
-pub(crate) fn sim(faults: Vec<Fault>) -> Sim {
-    Sim::start(&Plan {
-        faults,
-        ..Plan::default()
-    })
-    .unwrap()
-}
+#[path = "../../../../tests/support/service.rs"]
+mod service;
+
+pub(crate) use service::{Run, broken, clean, sim};
 
 /// How much a service answered, once it is at least so much.
 pub(crate) fn served(sim: &Sim, at_least: u64) -> u64 {
@@ -29,29 +25,9 @@ pub(crate) fn served(sim: &Sim, at_least: u64) -> u64 {
     all.iter().map(|served| served.count).sum()
 }
 
-/// A service with a fault everywhere.
-pub(crate) fn broken(kind: Kind) -> Sim {
-    sim(vec![Fault::new(kind)])
-}
-
-/// The binary without any variable that could change what it does.
+/// The binary.
 pub(crate) fn tool(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_load-test"));
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .args(arguments);
-    command.timeout(Duration::from_secs(60));
-    command
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) code: i32,
-    pub(crate) report: Value,
-    pub(crate) stderr: String,
-    pub(crate) took: Duration,
+    clean(env!("CARGO_BIN_EXE_load-test"), arguments)
 }
 
 /// Runs the tool and reads its report.
@@ -68,29 +44,8 @@ pub(crate) fn run_in(arguments: &[&str], change: impl FnOnce(&mut Command)) -> R
     if arguments.first() != Some(&"check") {
         command.args(["--max-lateness", "1m"]);
     }
-    command.args(["--output", "json"]);
     change(&mut command);
-    let began = Instant::now();
-    let output = command.output().unwrap();
-    read(&output, began.elapsed())
-}
-
-/// Reads the report on stdout.
-#[track_caller]
-pub(crate) fn read(output: &std::process::Output, took: Duration) -> Run {
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!(
-            "no report: {error}\n{}\n{stderr}",
-            String::from_utf8_lossy(&output.stdout)
-        )
-    });
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        report,
-        stderr,
-        took,
-    }
+    Run::of(&mut command)
 }
 
 impl Run {
@@ -100,14 +55,6 @@ impl Run {
 
     pub(crate) fn total(&self, name: &str) -> u64 {
         self.report["details"]["total"][name].as_u64().unwrap_or(0)
-    }
-
-    pub(crate) fn check(&self, id: &str) -> &Value {
-        let checks = self.report["checks"].as_array().unwrap();
-        checks
-            .iter()
-            .find(|check| check["id"] == id)
-            .unwrap_or_else(|| panic!("no check {id}"))
     }
 
     /// The counts of errors by kind.

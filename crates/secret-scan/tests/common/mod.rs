@@ -349,3 +349,33 @@ pub(crate) fn forms(value: &str) -> Vec<String> {
     forms.dedup();
     forms
 }
+
+// Engines that do their work.
+
+pub(crate) const COUNT: &str =
+    r#"echo "3:53AM INF $(git -C "$TOP" rev-list --all --count) commits scanned." >&2"#;
+pub(crate) const BYTES: &str = r#"echo "3:53AM INF scanned ~100 bytes (100 bytes) in 1ms" >&2"#;
+pub(crate) const FINISHED: &str = r#"echo '{"level":"info-0","ts":"2026-01-01T00:00:00Z","logger":"trufflehog","msg":"finished scanning","chunks":50,"bytes":900,"trufflehog_version":"3.97.0"}' >&2"#;
+
+/// Two commits with text, and engines that find nothing in them.
+pub(crate) fn world() -> World {
+    let mut world = World::new();
+    world.commit("one.txt", "hello\n");
+    world.commit("two.txt", "world\n");
+    healthy(&world);
+    world
+}
+
+pub(crate) fn healthy(world: &World) {
+    gitleaks(world, &format!("{COUNT}; {BYTES}; echo '[]'"));
+    world.engine("trufflehog", &format!("{FINISHED}; exit 0"));
+}
+
+/// A Gitleaks whose work over the history is this; over the files it is well.
+pub(crate) fn gitleaks(world: &World, history: &str) {
+    let top = world.repo().display().to_string();
+    let script = format!(
+        "TOP='{top}'\ncase \"$1\" in\nversion) echo 8.30.1 ;;\ngit) {history} ;;\n*) {BYTES}; echo '[]' ;;\nesac"
+    );
+    world.engine("gitleaks", &script);
+}

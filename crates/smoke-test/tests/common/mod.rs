@@ -4,29 +4,20 @@
     clippy::expect_used,
     clippy::panic,
     dead_code,
+    unused_imports,
     reason = "tests, and not every file uses every helper"
 )]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use gs_sim::{Fault, Kind, Plan, Pod, Sim};
+use gs_sim::{Plan, Pod, Sim};
 use serde_json::Value;
 
-/// A service with these faults.
-pub(crate) fn sim(faults: Vec<Fault>) -> Sim {
-    Sim::start(&Plan {
-        faults,
-        ..Plan::default()
-    })
-    .unwrap()
-}
+#[path = "../../../../tests/support/service.rs"]
+mod service;
 
-/// A service with a fault everywhere.
-pub(crate) fn broken(kind: Kind) -> Sim {
-    sim(vec![Fault::new(kind)])
-}
+pub(crate) use service::{Run, broken, clean, sim};
 
 /// A service with pods of these versions.
 pub(crate) fn pods(versions: &[&str]) -> Sim {
@@ -44,24 +35,9 @@ pub(crate) fn pods(versions: &[&str]) -> Sim {
     .unwrap()
 }
 
-/// The binary without any variable that could change what it does.
+/// The binary.
 pub(crate) fn tool(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_smoke-test"));
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .args(arguments);
-    command.timeout(Duration::from_secs(60));
-    command
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) code: i32,
-    pub(crate) report: Value,
-    pub(crate) stderr: String,
-    pub(crate) took: Duration,
+    clean(env!("CARGO_BIN_EXE_smoke-test"), arguments)
 }
 
 /// Runs the tool and reads its report.
@@ -74,23 +50,8 @@ pub(crate) fn run(arguments: &[&str]) -> Run {
 #[track_caller]
 pub(crate) fn run_in(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Run {
     let mut command = tool(arguments);
-    command.args(["--output", "json"]);
     change(&mut command);
-    let began = Instant::now();
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!(
-            "no report: {error}\n{}\n{stderr}",
-            String::from_utf8_lossy(&output.stdout)
-        )
-    });
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        report,
-        stderr,
-        took: began.elapsed(),
-    }
+    Run::of(&mut command)
 }
 
 impl Run {
@@ -104,14 +65,6 @@ impl Run {
             .filter(|check| check["verdict"] == verdict)
             .map(|check| (text(&check["reason"]), text(&check["target"])))
             .collect()
-    }
-
-    pub(crate) fn check(&self, id: &str) -> &Value {
-        let checks = self.report["checks"].as_array().unwrap();
-        checks
-            .iter()
-            .find(|check| check["id"] == id)
-            .unwrap_or_else(|| panic!("no check {id}"))
     }
 }
 
