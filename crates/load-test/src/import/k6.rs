@@ -16,6 +16,9 @@ use crate::compare::model::{Metric, Row, Run, TOTAL};
 
 const DURATION: &str = "http_req_duration";
 
+/// What k6 writes unasked beside the whole: the requests that did not fail. No endpoint, and not counted.
+const SUCCESSFUL: &str = "{expected_response:true}";
+
 /// The first number of the version of the list form.
 const KNOWN_VERSION: &str = "1";
 
@@ -65,6 +68,7 @@ pub fn read(source: &str, document: &Map<String, Value>) -> Result<Run, Unreadab
             "" => {
                 rows.insert(TOTAL.to_owned(), summary.row("", requests)?);
             }
+            SUCCESSFUL => {}
             tags if tags.starts_with('{') && tags.ends_with('}') => {
                 let requests = summary.requests_of(tags)?.unwrap_or(0.0);
                 rows.insert(endpoint(tags), summary.row(tags, requests)?);

@@ -63,6 +63,14 @@ fn both_older_forms_of_k6_say_the_same() {
     let (export, handle) = (read(K6_EXPORT), read(K6_HANDLE));
     assert_eq!((export.format, handle.format), ("k6-summary", "k6-summary"));
     assert_eq!(export.run.rows, handle.run.rows);
+    // What k6 adds of itself is no endpoint.
+    assert!(
+        export
+            .run
+            .rows
+            .keys()
+            .all(|name| !name.contains("expected_response"))
+    );
     let total = &export.run.rows[TOTAL];
     assert_eq!(total.requests, 441);
     assert_eq!(total.metrics[&Metric::P50], 3.958464);
