@@ -44,7 +44,16 @@ fn signal(child: &std::process::Child, name: &str) {
 }
 
 fn begun(world: &World) -> std::process::Child {
-    std::process::Command::new(assert_cmd::cargo::cargo_bin("secret-scan"))
+    begun_by(world, &[])
+}
+
+/// The same started by another program.
+fn begun_by(world: &World, words: &[&str]) -> std::process::Child {
+    let tool = assert_cmd::cargo::cargo_bin("secret-scan");
+    let words = words.iter().map(std::ffi::OsStr::new);
+    let mut words = words.chain([tool.as_os_str()]);
+    std::process::Command::new(words.next().unwrap())
+        .args(words)
         .args(["--no-verification", "--output", "json"])
         .current_dir(world.repo())
         .env(
@@ -86,13 +95,14 @@ fn ended(world: &World, mut child: std::process::Child, engines: &[&str]) -> com
 
 #[test]
 fn an_interrupt_ends_both_engines_and_says_so() {
-    for name in ["-TERM", "-INT"] {
+    for name in ["-TERM", "-INT", "-HUP"] {
         let world = world();
         // A child of it is one of its group, and ends with it.
         let hangs = |engine: &str| format!("{}; sleep 600 & wait", up(&world, engine));
         gitleaks(&world, &hangs("one"));
         world.engine("trufflehog", &hangs("two"));
-        let child = begun(&world);
+        // Whoever runs the tests may have been started with SIGHUP ignored.
+        let child = begun_by(&world, &["env", "--default-signal=HUP"]);
         awaited(&world.path("one"));
         awaited(&world.path("two"));
         signal(&child, name);
@@ -102,6 +112,25 @@ fn an_interrupt_ends_both_engines_and_says_so() {
             assert_eq!(run.engine(engine)["outcome"], "killed");
         }
     }
+}
+
+#[test]
+fn who_was_started_to_outlive_the_terminal_does() {
+    let world = world();
+    let waits = format!(
+        "{COUNT}; {BYTES}; {}; while [ ! -e {} ]; do sleep 0.05; done; echo '[]'",
+        up(&world, "one"),
+        world.path("go-on").display()
+    );
+    gitleaks(&world, &waits);
+    let child = begun_by(&world, &["nohup"]);
+    awaited(&world.path("one"));
+    signal(&child, "-HUP");
+    std::fs::write(world.path("go-on"), "").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"], "pass");
 }
 
 #[test]

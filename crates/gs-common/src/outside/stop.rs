@@ -27,7 +27,8 @@ enum Wish {
 pub struct Stop(watch::Receiver<Wish>);
 
 impl Stop {
-    /// Listens for Ctrl-C and SIGTERM, from when this returns and for the whole process. It does so in a
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP (a terminal that is gone; not where the process was started to
+    /// outlive it, by `nohup`), from when this returns and for the whole process. It does so in a
     /// thread of its own, so that a run that is held up (by a full pipe that nobody reads) can be ended all
     /// the same: half a second after the second signal the process is over, and what has to be put back is
     /// put back.
@@ -102,6 +103,7 @@ async fn pass_on(say: &watch::Sender<Wish>, ready: &mpsc::Sender<()>) {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -111,13 +113,59 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: if hangs_up() {
+                Some(signal(SignalKind::hangup())?)
+            } else {
+                None
+            },
         })
     }
 
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = hangup => {}
+        }
+    }
+}
+
+/// Whether SIGHUP would end this process. To listen to a signal that was ignored would undo what `nohup` did, and
+/// only Linux tells without a call of C whether it was.
+#[cfg(unix)]
+fn hangs_up() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| !ignores(&status, 1))
+}
+
+/// Whether a process with this status ignores a signal, by its number (proc(5), `SigIgn`: a mask whose lowest bit
+/// is signal 1). What cannot be read is taken for ignored.
+#[cfg(unix)]
+fn ignores(status: &str, signal: u32) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_told_by_the_mask() {
+        let status = |mask: &str| format!("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+        assert!(ignores(&status("0000000000001001"), 1));
+        assert!(!ignores(&status("0000000000001000"), 1));
+        assert!(ignores(&status("0000000000001000"), 13));
+        for unreadable in ["", "SigIgn:\tx\n"] {
+            assert!(ignores(unreadable, 1));
         }
     }
 }
