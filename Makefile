@@ -93,6 +93,20 @@ check-deploy: $(VENV)/.done ## Hold the manifests in deploy/ against Kubernetes'
 	  $(VENV)/bin/kubernetes-validate --strict --quiet --kubernetes-version $$version deploy/*.yaml; \
 	done
 
+# What CI has no cluster for. CHECK_JOB is what tools/check_job.py is told: images, and a class with ReadWriteMany.
+.PHONY: check-job
+check-job: ## Try the load test's Job on kubectl's cluster, with faults (CHECK_JOB='--image ...')
+	$(CARGO) build --quiet --release -p load-test --bins
+	$(PYTHON) tools/check_job.py $(TARGET)/release/load-test $(CHECK_JOB)
+
+.PHONY: check-job-here
+check-job-here: ## The same on a cluster of one node, built and started here (root on Debian), and ended
+	$(CARGO) build --quiet --release -p load-test -p gs-sim --bins
+	trap 'tools/cluster.sh down' EXIT; \
+	  tools/cluster.sh up; \
+	  tools/cluster.sh images $(TARGET)/release; \
+	  tools/cluster.sh run $(PYTHON) tools/check_job.py $(TARGET)/release/load-test --node-path /var/lib/gs-cluster/volume $(CHECK_JOB)
+
 # Needs a nightly toolchain; seeds stand in each crate's fuzz/corpus, where there are any.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz

@@ -50,16 +50,7 @@ pub fn write_atomic(
             write(&mut device)?;
             return device.flush();
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".gs-").suffix(".part");
-        // A temporary file is private by default; a report is not. The process' umask still holds.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut beside = builder.tempfile_in(folder)?;
+        let mut beside = beside(path)?;
         {
             let mut buffered = io::BufWriter::new(beside.as_file_mut());
             write(&mut buffered)?;
@@ -73,6 +64,37 @@ pub fn write_atomic(
         path: path.to_owned(),
         cause,
     })
+}
+
+/// Whether [`write_atomic`] could write there now, for whoever has long work before that. It tries what a write
+/// needs, a file beside the final place, and leaves nothing behind; a device or a pipe is not touched.
+///
+/// # Errors
+/// The folder is missing or not writable, or the path is a folder.
+pub fn check_writable(path: &Path) -> Result<(), FileError> {
+    let attempt = || match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        Ok(found) if !found.is_file() => Ok(()),
+        _ => beside(path)?.close(),
+    };
+    attempt().map_err(|cause| FileError {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+/// A new file in the folder of another one, which goes away unless it is renamed.
+fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".gs-").suffix(".part");
+    // A temporary file is private by default; a report is not. The process' umask still holds.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]
@@ -150,5 +172,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = write_atomic(folder.path(), |_| Ok(())).unwrap_err();
         assert_eq!(error.hint(), "name a file in that folder");
+    }
+
+    #[test]
+    fn whether_a_file_could_be_written_is_known_without_writing_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        check_writable(&path).unwrap();
+        assert!(names(folder.path()).is_empty());
+        write_atomic(&path, |out| out.write_all(b"old")).unwrap();
+        check_writable(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["report.json"]);
+        #[cfg(unix)]
+        check_writable(Path::new("/dev/null")).unwrap();
+        let missing = check_writable(&folder.path().join("no/such/report.json")).unwrap_err();
+        assert_eq!(missing.hint(), "create the folder first");
+        let taken = check_writable(folder.path()).unwrap_err();
+        assert_eq!(taken.hint(), "name a file in that folder");
     }
 }

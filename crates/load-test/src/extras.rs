@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use gs_common::cli::Talk;
 use gs_common::config::ConfigError;
-use gs_common::file::{FileError, write_atomic};
+use gs_common::file::{FileError, check_writable, write_atomic};
 use gs_common::redact::Redactor;
 use gs_common::report::{INTERRUPTED, Report};
 use gs_common::units::show_duration;
@@ -104,24 +104,42 @@ impl Extras {
         })
     }
 
-    /// Waits for the common start. A report only where the run must not begin: it was interrupted, or the
-    /// clock is far off.
+    /// Waits for the common start. A report only where the run must not begin: a file that was asked for could
+    /// not be written in the end, it was interrupted, or the clock is far off.
     pub async fn wait(
         &self,
         talk: &mut Talk,
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Option<Report> {
-        let at = self.start?;
         let ended = |reason: &str, summary: String| {
             let mut report = summary::empty(self.target.trim_end_matches('/'), Timestamp::now());
             report.reason = reason.to_owned();
             report.summary = summary;
             Some(report)
         };
+        // Now, not after minutes of load on somebody's service that nobody could read about.
+        if let Some(problem) = files(&self.exports).find_map(|path| check_writable(path).err()) {
+            return ended(
+                reason::EXPORT_FAILED,
+                format!(
+                    "no verdict: {problem}; {}; no load was sent",
+                    problem.hint()
+                ),
+            );
+        }
+        let at = self.start?;
         match shard::start(at, Timestamp::now()) {
             Err(why) => ended(
                 crate::judge::reason::START_FAILED,
                 format!("no verdict: the common start cannot be kept: {why}; no load was sent"),
+            ),
+            // The merge would refuse its log.
+            Ok(Start::Late(by)) if self.others_are_done(by) => ended(
+                crate::judge::reason::START_FAILED,
+                format!(
+                    "no verdict: the common start {at} was {} ago, and the other shards are done: their logs and one of this shard would not belong together; no load was sent",
+                    show_duration(std::time::Duration::from_secs(by.as_secs()))
+                ),
             ),
             Ok(Start::Late(by)) => {
                 talk.warning(&format!(
@@ -141,6 +159,14 @@ impl Extras {
                 }
             }
         }
+    }
+
+    /// Whether shards that started in time, `by` ago, have come to the end of the plan.
+    fn others_are_done(&self, by: std::time::Duration) -> bool {
+        self.whole.as_ref().is_some_and(|whole| {
+            let plan: std::time::Duration = whole.stages.iter().map(|stage| stage.duration).sum();
+            whole.shard.count > 1 && by >= plan
+        })
     }
 
     /// Puts the whole plan into a shard's record.

@@ -180,12 +180,18 @@ fn together_in_time(logs: &[(String, Log)]) -> Result<f64, Refusal> {
     Ok(start(last) - earliest_start)
 }
 
-/// Sentences of a shard say which one it was.
+/// Sentences of a shard say which one it was. One that was interrupted, such as a pod that was deleted, left a
+/// part of the load out; the merge itself was not interrupted.
 fn name_shard(result: &mut RunResult) {
-    if let (Some((index, count)), End::Aborted(why) | End::Broken(why)) =
-        (result.setup.shard, &mut result.end)
-    {
-        *why = format!("shard {index} of {count}: {why}");
+    let Some((index, count)) = result.setup.shard else {
+        return;
+    };
+    match &mut result.end {
+        End::Aborted(why) | End::Broken(why) => *why = format!("shard {index} of {count}: {why}"),
+        End::Interrupted => {
+            result.end = End::Broken(format!("shard {index} of {count} was interrupted"));
+        }
+        End::Complete | End::Deadline => {}
     }
 }
 

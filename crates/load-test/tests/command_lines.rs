@@ -33,6 +33,9 @@ fn every_shown_command_line_is_understood() {
     }
 }
 
+/// As the head of the manifest has `date` write it.
+const START_AT: &str = "20261126T100000Z";
+
 /// What each pod of the Job would do, short of opening a connection: its arguments are resolved with the
 /// variables that Kubernetes gives it, and all pods together make the load.
 #[test]
@@ -60,7 +63,7 @@ fn the_pods_of_the_job_share_its_load() {
     let (mut users, mut files) = (0, std::collections::BTreeSet::new());
     for index in 0..pods {
         let words = line.words.iter().map(|word| {
-            word.replace("START_AT_PLACEHOLDER", "2026-11-26T10:00:00Z")
+            word.replace("START_AT_PLACEHOLDER", START_AT)
                 .replace("$(JOB_COMPLETION_INDEX)", &index.to_string())
         });
         let cli = load_test::args::Cli::try_parse_from(words).unwrap();
@@ -77,11 +80,25 @@ fn the_pods_of_the_job_share_its_load() {
     }
     assert!(line.words.contains(&format!("--users={users}")), "{users}");
     assert_eq!(files.len() as u64, pods, "each pod writes a log of its own");
-    // What is merged in the end is what the pods wrote.
-    for file in files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        assert!(job.contains(&name), "{name} is not merged");
+    // What is copied and merged in the end is what the pods wrote, and wrote in this run: the volume outlives a run,
+    // and four whole logs of the one before are a pass. Neither `kubectl cp` nor every file system takes a colon.
+    assert!(!START_AT.contains(':'));
+    let copy =
+        "kubectl cp load-test-results:/results/$START_AT-shard-$i.hlog $START_AT-shard-$i.hlog\n";
+    assert!(job.contains(copy) && job.contains("load-test merge $START_AT-shard-*.hlog "));
+    assert!(job.contains("for i in 0 1 2 3; do\n") && pods == 4);
+    for (index, file) in files.iter().enumerate() {
+        assert_eq!(
+            file.to_string_lossy(),
+            format!("/results/{START_AT}-shard-{index}.hlog")
+        );
     }
+    // Whoever waits for the Job waits at least as long as it may take, and sees it fail.
+    let wait = job
+        .lines()
+        .find(|line| line.contains("kubectl wait --for=jsonpath"));
+    let minutes = wait.and_then(|line| line.split("--timeout=").nth(1)?.split('m').next());
+    assert!(minutes.unwrap().parse::<u64>().unwrap() * 60 > number("activeDeadlineSeconds:"));
 }
 
 #[test]

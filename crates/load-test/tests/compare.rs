@@ -110,6 +110,13 @@ fn shards_are_merged_into_one_report_with_the_goals_of_the_run() {
         "{report}"
     );
     assert_eq!(report["details"]["users"]["started"], 5);
+    // It took as long as the load, whenever the logs are merged.
+    let time = |name: &str| -> jiff::Timestamp { report[name].as_str().unwrap().parse().unwrap() };
+    let took = time("ended_at")
+        .duration_since(time("started_at"))
+        .as_secs_f64();
+    let measured = report["details"]["setup"]["measured_seconds"].as_f64();
+    assert!((1.4..5.0).contains(&took), "{took} s, {measured:?}");
     let goals: Vec<&str> = report["checks"]
         .as_array()
         .unwrap()
@@ -173,6 +180,52 @@ fn a_shard_needs_a_seed_and_a_share_that_exists() {
     );
 }
 
+/// Such as a pod whose image took longer than the run of the others: the merge would refuse its log, so its load
+/// would be for nothing.
+#[test]
+fn a_shard_that_comes_after_the_others_are_done_sends_nothing() {
+    let sim = sim(Vec::new());
+    let (folder, personas) = folder();
+    let url = sim.url();
+    let log = folder.path().join("late.hlog").display().to_string();
+    let late = |seconds: i64, shard: &str| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        run(&[
+            &url,
+            "--personas",
+            &personas,
+            "--users",
+            "4",
+            "--ramp",
+            "1s",
+            "--duration",
+            "2s",
+            "--seed",
+            "7",
+            "--shard",
+            shard,
+            "--start-at",
+            &at.to_string(),
+            "--hlog",
+            &log,
+            "--goal",
+            "p50<10s",
+        ])
+    };
+    let refused = late(4, "1/2");
+    assert_eq!(
+        (refused.code, refused.report["reason"].as_str()),
+        (3, Some("start_failed")),
+        "{}",
+        refused.report
+    );
+    assert_eq!(common::served(&sim, 0), 0);
+    assert!(!Path::new(&log).exists());
+    // In time to meet the others, it runs; and so does a run that has none.
+    assert_eq!(late(1, "1/2").code, 0);
+    assert_eq!(late(4, "0/1").code, 0);
+}
+
 #[test]
 fn an_export_that_cannot_be_written_is_no_good_end() {
     let sim = sim(Vec::new());
@@ -199,7 +252,13 @@ fn an_export_that_cannot_be_written_is_no_good_end() {
         "{}",
         run.report
     );
-    assert!(run.report["summary"].as_str().unwrap().contains("missing"));
+    let summary = run.report["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("missing") && summary.contains("no load was sent"),
+        "{summary}"
+    );
+    // It is known before the load, and so nobody is bothered with it.
+    assert_eq!(common::served(&sim, 0), 0);
 }
 
 #[test]

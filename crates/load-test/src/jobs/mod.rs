@@ -277,6 +277,14 @@ fn merged_report(
     };
     let judgement = judge(result, &goals);
     let mut report = summary::report(result, &judgement);
+    // The report is of the run, whenever its logs are merged.
+    if let Ok(took) = std::time::Duration::try_from_secs_f64(result.measured_seconds)
+        && let Ok(ended_at) = report
+            .started_at
+            .checked_add(took.saturating_add(result.setup.warm_up))
+    {
+        report.ended_at = ended_at;
+    }
     // What was sent late says nothing about times; failures it does not explain.
     let proven = judgement
         .goals

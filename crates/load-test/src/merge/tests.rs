@@ -512,6 +512,29 @@ fn the_worst_end_of_a_shard_is_the_end_of_all() {
     );
 }
 
+/// A pod that is deleted in mid-run writes what it has. Whoever merges did not press Ctrl-C: it is no verdict of
+/// theirs, and the shard is named.
+#[test]
+fn a_shard_that_was_interrupted_is_a_part_that_is_missing() {
+    let mut bad = recorded(&requests(40, 5), Some((1, 2)));
+    bad.end = End::Interrupted;
+    let good = recorded(&requests(40, 6), Some((0, 2)));
+    let merged = merge(vec![
+        ("a".to_owned(), log(&good)),
+        ("b".to_owned(), log(&bad)),
+    ])
+    .unwrap();
+    assert_eq!(
+        merged.log.result.end,
+        End::Broken("shard 1 of 2 was interrupted".to_owned())
+    );
+    // A whole run that was interrupted stays one.
+    let mut whole = recorded(&requests(40, 5), None);
+    whole.end = End::Interrupted;
+    let merged = merge(vec![("a".to_owned(), log(&whole))]).unwrap();
+    assert_eq!(merged.log.result.end, End::Interrupted);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
