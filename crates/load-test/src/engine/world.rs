@@ -40,7 +40,12 @@ pub(crate) struct World {
     cap: Option<Cap>,
 }
 
-/// Holds requests back where there would be too many.
+/// What users may send at once after a silence, as a time at the cap's rate: timers wake many of them within the
+/// same millisecond, and that is no rate yet.
+const BURST_NANOS: u64 = 100_000_000;
+
+/// Holds requests back where there would be too many: the generic cell rate algorithm (ITU-T I.371), which lets
+/// through at most `(W + burst) / gap + 1` in any stretch `W`.
 #[derive(Debug)]
 struct Cap {
     gap_nanos: u64,
@@ -194,13 +199,13 @@ impl World {
         let cap = self.cap.as_ref()?;
         let nanos = u64::try_from(now.saturating_duration_since(self.began).as_nanos())
             .unwrap_or(u64::MAX / 2);
+        let earliest = nanos.saturating_sub(BURST_NANOS);
         let slot = cap
             .next_nanos
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                Some(next.max(nanos) + cap.gap_nanos)
+                Some(next.max(earliest) + cap.gap_nanos)
             })
-            .unwrap_or(nanos)
-            .max(nanos);
+            .unwrap_or(nanos);
         // The timer's grain is a millisecond; less is no reason to sleep.
         (slot > nanos + 1_000_000).then(|| self.began + Duration::from_nanos(slot))
     }
@@ -257,6 +262,10 @@ mod tests {
             .map(|at| at.duration_since(began).as_millis())
             .collect();
         assert_eq!((held.len(), held[0], held[98]), (99, 10, 990));
+        // After a silence, what comes within a millisecond is let through up to a tenth of a second's worth.
+        let later = began + Duration::from_secs(10);
+        let held = (0..100).filter_map(|_| world.held_until(later)).count();
+        assert_eq!(held, 100 - 11);
     }
 
     #[test]
