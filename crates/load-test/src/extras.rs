@@ -30,6 +30,8 @@ use crate::summary;
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
     exports: ExportArgs,
+    /// The exit code excuses what was judged.
+    report_only: bool,
     whole: Option<Whole>,
     start: Option<Timestamp>,
     target: String,
@@ -98,6 +100,7 @@ impl Extras {
         }
         Ok(Self {
             exports: args.export.clone(),
+            report_only: args.output.report_only,
             whole,
             start,
             target: config.plan.target.to_string(),
@@ -199,18 +202,21 @@ impl Extras {
                 .next
                 .push("when all shards are done: load-test merge *.hlog".to_owned());
         }
-        export(&self.exports, result, goals, redactor, report);
+        let report_only = self.report_only;
+        export(&self.exports, result, goals, redactor, report, report_only);
     }
 }
 
 /// Writes the exports of a result. One that cannot be written makes a good verdict none: whoever asked for
-/// it waits for a file that is not there.
+/// it waits for a file that is not there. With `--report-only` that holds for a bad one too: the exit code would
+/// excuse it.
 pub(crate) fn export(
     exports: &ExportArgs,
     result: &RunResult,
     goals: &[Goal],
     redactor: &Redactor,
     report: &mut Report,
+    report_only: bool,
 ) {
     let texts: Vec<String> = goals.iter().map(|goal| goal.text.clone()).collect();
     let mut problems: Vec<FileError> = Vec::new();
@@ -231,7 +237,8 @@ pub(crate) fn export(
     });
     for problem in problems {
         let sentence = format!("{problem}; {}", problem.hint());
-        if report.verdict < Verdict::Inconclusive {
+        if report.verdict < Verdict::Inconclusive || report_only && report.verdict == Verdict::Fail
+        {
             report.verdict = Verdict::Inconclusive;
             report.reason = reason::EXPORT_FAILED.to_owned();
             report.summary = format!("no verdict: {sentence}. Of the run: {}", report.summary);

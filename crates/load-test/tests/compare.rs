@@ -262,6 +262,41 @@ fn an_export_that_cannot_be_written_is_no_good_end() {
 }
 
 #[test]
+fn a_disk_that_is_full_in_the_end_is_excused_by_nothing() {
+    let sim = sim(Vec::new());
+    let (_folder, personas) = folder();
+    let missed = |more: &[&str]| {
+        let url = sim.url();
+        let mut line = vec![
+            &*url,
+            "--personas",
+            &personas,
+            "--users",
+            "4",
+            "--ramp",
+            "0s",
+        ];
+        line.extend([
+            "--duration",
+            "1s",
+            "--hlog",
+            "/dev/full",
+            "--goal",
+            "p50<1us",
+        ]);
+        line.extend(more);
+        run(&line)
+    };
+    // A missed goal stays a fail, and whoever only wants the files is told that one is not there.
+    assert_eq!(missed(&[]).code, 1);
+    let excused = missed(&["--report-only"]);
+    assert_eq!(
+        (excused.code, excused.report["reason"].as_str()),
+        (3, Some("export_failed"))
+    );
+}
+
+#[test]
 fn equals_in_turn_are_not_called_worse_and_a_slow_version_is() {
     let (base, slow) = (
         sim(Vec::new()),

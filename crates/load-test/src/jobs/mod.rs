@@ -300,7 +300,14 @@ fn merged_report(
         "merge".to_owned(),
         json!({"logs": args.files.len(), "skew_seconds": (merged.skew_seconds * 1e3).round() / 1e3}),
     );
-    extras::export(&args.export, result, &goals, &Redactor::new(), &mut report);
+    extras::export(
+        &args.export,
+        result,
+        &goals,
+        &Redactor::new(),
+        &mut report,
+        args.output.report_only,
+    );
     Ok(report)
 }
 
