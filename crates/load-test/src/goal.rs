@@ -374,6 +374,25 @@ impl std::fmt::Display for Scope {
     }
 }
 
+/// Whether a run can say anything of what its goals ask for; a goal that nobody could judge must not vanish.
+///
+/// # Errors
+/// A goal is about arrivals, and there is no rate, or about WebSockets, and no persona holds one.
+pub fn fits(goals: &[Goal], at_a_rate: bool, websockets: bool) -> Result<(), String> {
+    for goal in goals {
+        let without = match goal.metric {
+            Metric::Late | Metric::Dropped if !at_a_rate => "a rate (`--rate`)",
+            Metric::WsDrops if !websockets => "a persona with a `websocket`",
+            _ => continue,
+        };
+        return Err(format!(
+            "`{}`: without {without} there is nothing that it could be held against",
+            goal.text
+        ));
+    }
+    Ok(())
+}
+
 /// Whether a metric speaks of what a default speaks of.
 type About = fn(Metric) -> bool;
 
@@ -525,6 +544,24 @@ mod tests {
         fails("latency<1s", "no metric `latency`");
         fails("rps>=many", "no number");
         fails("p95<1s for ", "is no duration");
+    }
+
+    #[test]
+    fn a_goal_that_nothing_can_be_held_against_is_refused() {
+        let said = |text: &str, at_a_rate, websockets| {
+            let goals = [Goal::parse("p95<1s").unwrap(), Goal::parse(text).unwrap()];
+            fits(&goals, at_a_rate, websockets)
+        };
+        for text in ["late<1%", "dropped<1"] {
+            assert!(said(text, false, true).unwrap_err().contains(text));
+            assert_eq!(said(text, true, false), Ok(()));
+        }
+        assert!(
+            said("ws-drops<1%", true, false)
+                .unwrap_err()
+                .contains("websocket")
+        );
+        assert_eq!(said("ws-drops<1%", false, true), Ok(()));
     }
 
     #[test]

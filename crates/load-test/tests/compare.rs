@@ -151,6 +151,32 @@ fn shards_are_merged_into_one_report_with_the_goals_of_the_run() {
 }
 
 #[test]
+fn a_run_whose_requests_fail_is_not_good_under_other_goals_either() {
+    let down = broken(Kind::Reset);
+    let (folder, personas) = folder();
+    let log = folder.path().join("down.hlog").display().to_string();
+    let url = down.url();
+    let mut line = vec![
+        &*url,
+        "--personas",
+        &personas,
+        "--users",
+        "8",
+        "--ramp",
+        "0s",
+    ];
+    line.extend(["--duration", "1s", "--hlog", &log]);
+    assert_eq!(run(&line).code, 1);
+    let again = judged(&["merge", &log, "--goal", "max<30s"]);
+    assert_eq!(again.code, 1, "{}", again.report["summary"]);
+    assert_eq!(again.check("error-rate<=1%")["verdict"], "fail");
+    // And a goal that says nothing of this run is no goal that was met.
+    let vain = common::tool(&["merge", &log, "--goal", "late<1%"]);
+    let output = { vain }.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_shard_needs_a_seed_and_a_share_that_exists() {
     for (arguments, said) in [
         (vec!["--shard", "0/2"], "common seed"),

@@ -350,10 +350,24 @@ fn without_http2_on_the_other_side_there_is_no_verdict() {
         }
     });
     let url = format!("https://127.0.0.1:{port}");
-    let run = load(&url, &["--http2", "--streams", "4", "--users", "2"]);
-    assert_eq!((run.code, run.text("reason")), (3, "target_unreachable"));
-    let told = run.text("summary");
-    assert!(told.contains("does not speak HTTP/2"), "{told}");
+    let plain = common::sim(Vec::new());
+    for (url, flags) in [
+        (&url, &["--http2", "--streams", "4"][..]),
+        (&url, &["--http2"]),
+        (&url, &["--http2-prior-knowledge"]),
+        (&plain.url(), &["--http2-prior-knowledge"]),
+    ] {
+        let run = load(url, &[flags, &["--users", "2"]].concat());
+        let told = run.text("summary");
+        assert_eq!(
+            (run.code, run.text("reason")),
+            (3, "target_unreachable"),
+            "{flags:?}: {told}"
+        );
+        assert!(told.contains("does not speak HTTP/2"), "{told}");
+    }
+    // What it counts is the greeting that it does not know.
+    assert!(common::served(&plain, 0) <= 1);
 }
 
 #[test]

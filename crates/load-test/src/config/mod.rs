@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::args::{ConnectionArgs, PersonaArgs, RunArgs};
 use crate::engine::Plan;
-use crate::goal::{Goal, Known, with_defaults};
+use crate::goal::{self, Goal, Known, with_defaults};
 use crate::persona::{Personas, read};
 use crate::result::{Model, Stage};
 use http2::http2;
@@ -184,6 +184,13 @@ impl Config {
         warnings.extend(http2.warning.map(str::to_owned));
         let (model, stages) = load;
         fits(&model, &stages, &personas, warm_up, max_rate)?;
+        let at_a_rate = matches!(model, Model::Open { .. });
+        let websockets = personas
+            .personas
+            .iter()
+            .any(|persona| persona.websocket.is_some());
+        goal::fits(&given, at_a_rate, websockets)
+            .map_err(|why| ConfigError::new(format!("--goal {why}")))?;
         let goals = with_defaults(given, slow);
         knows(&goals, &personas, &stages)?;
         let mut plan = Plan {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gs_common::http::{Client, ClientConfig, Limits};
+use gs_common::http::{Client, ClientConfig, Limits, Stream};
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use url::Url;
@@ -231,17 +231,35 @@ pub async fn prepare(plan: &mut Plan) -> Result<Option<u64>, NoStart> {
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
         match client.open_for(&plan.target, limits, !plan.http2).await {
-            Ok((_, connection, _))
-                if plan.streams > 1 && !sender::speaks_http2(&connection, plan.prior_knowledge) =>
-            {
-                let why = "the target does not speak HTTP/2, which `--streams` needs";
-                return Err(NoStart::Unreachable(why.to_owned()));
+            // The load would not be what was asked for.
+            Ok((stream, connection, _)) if plan.http2 => {
+                return if sender::speaks_http2(&connection, plan.prior_knowledge)
+                    && answers_http2(stream, limits.connect).await
+                {
+                    Ok(limit)
+                } else {
+                    let why = "the target does not speak HTTP/2, which `--http2` asks for";
+                    Err(NoStart::Unreachable(why.to_owned()))
+                };
             }
             Ok(_) => return Ok(limit),
             Err(failure) => why = failure.message,
         }
     }
     Err(NoStart::Unreachable(why))
+}
+
+/// Whether HTTP/2 comes back on a connection: a ping is answered, and no request is sent.
+async fn answers_http2(stream: Stream, within: Duration) -> bool {
+    let asked = async {
+        let (_sender, mut connection) = h2::client::handshake(stream).await.ok()?;
+        let mut ping = connection.ping_pong()?;
+        tokio::select! {
+            pong = ping.ping(h2::Ping::opaque()) => pong.ok(),
+            _ = connection => None,
+        }
+    };
+    matches!(tokio::time::timeout(within, asked).await, Ok(Some(_)))
 }
 
 /// What sends.

@@ -4,6 +4,7 @@ mod ab;
 mod find_max;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use gs_common::cli::OutputArgs;
@@ -23,10 +24,11 @@ use crate::compare::judge::Policy;
 use crate::compare::model::Metric;
 use crate::compare::{reason, stored};
 use crate::export::ExportArgs;
-use crate::goal::Goal;
+use crate::goal::{self, Clock, Goal};
 use crate::hlog::{self, Log};
 use crate::judge::{judge, saturation};
 use crate::merge::{Merged, Refusal};
+use crate::result::Model;
 use crate::{extras, import, summary};
 
 /// What decides a comparison.
@@ -261,24 +263,27 @@ fn merged_report(
     args: &MergeArgs,
 ) -> Result<Report, ConfigError> {
     let result = &merged.log.result;
+    let of_logs = merged
+        .log
+        .goals
+        .iter()
+        .map(|text| Goal::parse(text))
+        .collect::<Result<Vec<_>, _>>();
     let goals = if typed.is_empty() {
-        merged
-            .log
-            .goals
-            .iter()
-            .map(|text| Goal::parse(text))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|why| {
-                ConfigError::new(format!("a goal of the logs cannot be read: {why}"))
-                    .hint("give the goals with --goal")
-            })?
+        of_logs.map_err(|why| {
+            ConfigError::new(format!("a goal of the logs cannot be read: {why}"))
+                .hint("give the goals with --goal")
+        })?
     } else {
-        typed
+        let at_a_rate = matches!(result.setup.model, Model::Open { .. });
+        goal::fits(&typed, at_a_rate, !result.websockets.is_empty())
+            .map_err(|why| ConfigError::new(format!("--goal {why}")))?;
+        goal::with_defaults(typed, slow_of(&of_logs.unwrap_or_default()))
     };
     let judgement = judge(result, &goals);
     let mut report = summary::report(result, &judgement);
     // The report is of the run, whenever its logs are merged.
-    if let Ok(took) = std::time::Duration::try_from_secs_f64(result.measured_seconds)
+    if let Ok(took) = Duration::try_from_secs_f64(result.measured_seconds)
         && let Ok(ended_at) = report
             .started_at
             .checked_add(took.saturating_add(result.setup.warm_up))
@@ -309,6 +314,16 @@ fn merged_report(
         args.output.report_only,
     );
     Ok(report)
+}
+
+/// What was slow for the run that wrote these goals; a second where they do not tell.
+fn slow_of(goals: &[Goal]) -> Duration {
+    goals
+        .iter()
+        .find(|goal| goal.warns && goal.metric == goal::Metric::Max(Clock::Response))
+        .map_or(Duration::from_secs(1), |goal| {
+            Duration::from_secs_f64(goal.limit / 1e3)
+        })
 }
 
 fn read(path: &Path) -> (Input, Result<Log, String>) {
