@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gs_common::config::{ConfigError, Origin, Project, Row, Settings};
+use gs_common::config::{ConfigError, Origin, Project, Row, Settings, did_you_mean};
 use gs_common::process;
 use gs_common::redact::Redactor;
 use gs_common::units;
@@ -429,6 +429,13 @@ fn pipeline(args: &PipelineArgs, set: &mut Settings<'_>) -> Result<Pipeline, Con
             "hold" => ends.push(NoVerdict::Hold),
             "fail" => ends.push(NoVerdict::Fail),
             "pass" => ends.push(NoVerdict::Pass),
+            // It would be run as a command, and only where there is no verdict.
+            typo if let Some(end) = did_you_mean(typo, ["hold", "fail", "pass"]) => {
+                return Err(ConfigError::new(format!(
+                    "--on-inconclusive: `{typo}` is no end: did you mean `{end}`?"
+                ))
+                .hint(format!("a command of that name is written `./{typo}`")));
+            }
             command => commands.push(
                 words(command)
                     .map_err(|error| ConfigError::new(format!("--on-inconclusive: {error}")))?,

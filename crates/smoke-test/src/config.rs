@@ -139,6 +139,12 @@ impl Config {
         let allow_writes = set.switch("allow-writes", judging.allow_writes)?;
         let diff = set.path("diff", judging.diff.as_deref())?;
         let differs_from = set.path("differs-from", judging.differs_from.as_deref())?;
+        if differs_from.is_some() && version.is_none() {
+            return Err(
+                ConfigError::new("--differs-from compares what the version gate saw")
+                    .hint("add --expect-version"),
+            );
+        }
         let deadline = set.value("deadline", timing.deadline.as_deref(), "5m", some_time)?;
         let timeout = set.optional("timeout", timing.timeout.as_deref(), some_time)?;
         let retries = set.optional("retries", timing.retries.as_deref(), |text| {

@@ -95,12 +95,17 @@ pub struct Change {
     pub sentence: String,
 }
 
+/// The tag of checks that a comparison made.
+const TAG: &str = "diff";
+
 /// Compares two runs, check by check, in the order of the newer one.
 #[must_use]
 pub fn changes(before: &Report, after: &Report) -> Vec<Change> {
     let mut changes = Vec::new();
     let of = |report: &Report, id: &str| report.checks.iter().find(|check| check.id == id).cloned();
-    for check in &after.checks {
+    // What an earlier comparison found is no check of the service: it would be found again, and as new.
+    let own = |check: &&Check| !check.tags.iter().any(|tag| tag == TAG);
+    for check in after.checks.iter().filter(own) {
         let change = |verdict, sentence| Change {
             id: check.id.clone(),
             verdict,
@@ -138,6 +143,7 @@ pub fn changes(before: &Report, after: &Report) -> Vec<Change> {
     for old in before
         .checks
         .iter()
+        .filter(own)
         .filter(|old| of(after, &old.id).is_none())
     {
         let sentence = "it is not in the newer run".to_owned();
@@ -288,7 +294,7 @@ fn as_check(change: Change) -> Check {
             .to_owned(),
         ),
         message: Some(change.sentence),
-        tags: vec!["diff".to_owned()],
+        tags: vec![TAG.to_owned()],
         ..Check::passed(change.id.clone(), change.id)
     }
 }
@@ -377,6 +383,26 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn what_a_comparison_found_is_not_compared_again() {
+        let (before, mut after) = (
+            run(&[("a", Verdict::Pass, json!({}))]),
+            run(&[("a", Verdict::Fail, json!({}))]),
+        );
+        fold(&before, &mut after);
+        assert_eq!(after.checks.len(), 2);
+        let ids = |before: &Report, after: &Report| -> Vec<String> {
+            changes(before, after)
+                .into_iter()
+                .map(|change| change.id)
+                .collect()
+        };
+        assert_eq!(ids(&before, &after), ["a"]);
+        // Nor is it missed by the next run.
+        assert_eq!(ids(&after, &before), ["a"]);
+        assert_eq!(ids(&after, &after.clone()), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_shape_is_members_and_kinds() {
         let document = json!([{"a": 1}, {"a": null, "b": []}]);
         assert_eq!(
@@ -407,6 +433,7 @@ mod tests {
                 sentence: "x".to_owned(),
             });
             check.message = None;
+            check.tags.clear();
             report.checks.push(check);
             facts.insert((*id).to_owned(), fact.clone());
         }

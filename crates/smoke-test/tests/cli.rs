@@ -521,6 +521,12 @@ fn the_same_version_as_before_is_told() {
         &before,
     ]);
     assert_eq!(other.code, 0, "{}", other.report["summary"]);
+    // Without the gate no version is seen, and that is known before anything is asked.
+    let vain = tool(&[&service.url(), "--differs-from", &before])
+        .output()
+        .unwrap();
+    assert_eq!(vain.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&vain.stderr).contains("add --expect-version"));
 }
 
 #[test]

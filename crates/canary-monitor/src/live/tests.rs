@@ -633,6 +633,7 @@ fn what_makes_no_sense_together_is_refused() {
     refused(&["--steps", "10,200"], "does not lie between");
     refused(&["--weight", "100%"], "no weight of a canary");
     refused(&["--on-pass", "promote 'x"], "is not closed");
+    refused(&["--on-inconclusive", "psas"], "did you mean `pass`");
     refused(
         &["--on-inconclusive", "hold", "--on-inconclusive", "pass"],
         "more than one",
