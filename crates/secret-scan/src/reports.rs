@@ -65,6 +65,7 @@ pub(crate) fn judge(path: &Path, now: Timestamp, max_age: Option<Duration>) -> J
         Err(error) => {
             let outcome = match error {
                 NoReport::Empty => "empty",
+                NoReport::NoResults(_) => "unchecked",
                 NoReport::Broken(_) | NoReport::Unknown => "not_a_report",
             };
             judged.input.outcome = outcome.to_owned();
@@ -146,8 +147,9 @@ fn worth(reading: &Reading) -> (&'static str, Option<&'static str>) {
     }
     let nothing = stated.commits == Some(0) || stated.bytes == Some(0) || stated.chunks == Some(0);
     let is_lines = matches!(reading.format, Format::TruffleHog | Format::TruffleHog2);
-    // No line of a result is a clean run only where the log says that it came to its end.
-    if nothing || (is_lines && !stated.finished) {
+    // No line of a result is a clean run only where the log says that it came to its end, and that it found nothing:
+    // the log alone, without what was written to stdout, counts secrets and shows none.
+    if nothing || (is_lines && !stated.finished) || stated.secrets > 0 {
         return ("unchecked", Some("unchecked"));
     }
     ("clean", None)

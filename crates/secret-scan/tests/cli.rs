@@ -52,6 +52,10 @@ fn reports_from_elsewhere_are_judged_by_the_same_law() {
     );
     check(DONE, "clean", 0);
     check(&DONE.replace("11", "0").replace("235", "0"), "unchecked", 3);
+    // The log alone, whose rows went to stdout.
+    let counted = DONE.replace("\"chunks\"", "\"unverified_secrets\":1,\"chunks\"");
+    assert_ne!(counted, DONE);
+    check(&counted, "unchecked", 3);
     let error = r#"{"level":"error","ts":"x","logger":"trufflehog","msg":"error running scan","error":"boom"}"#;
     check(&format!("{error}\n{DONE}"), "error", 3);
     check(
@@ -223,6 +227,10 @@ fn the_ends_of_a_range_are_looked_at_first() {
         .is(3, "inconclusive", "unknown_revision");
     world
         .scan(&["--range", "HEAD..HEAD"])
+        .is(3, "inconclusive", "empty_range");
+    // Nor is a range whose ends were swapped.
+    world
+        .scan(&["--range", "HEAD..HEAD~1"])
         .is(3, "inconclusive", "empty_range");
     assert_eq!(world.run(&["--range", ""]).code, 2);
 }

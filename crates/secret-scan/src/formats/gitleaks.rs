@@ -90,16 +90,24 @@ pub fn is_sarif(value: &Value) -> bool {
     })
 }
 
+/// Whether each run of a SARIF report lists its results, and there is one.
+#[must_use]
+pub fn sarif_has_results(value: &Value) -> bool {
+    let runs = value.get("runs").and_then(Value::as_array);
+    runs.is_some_and(|runs| {
+        !runs.is_empty()
+            && runs
+                .iter()
+                .all(|run| !matches!(run.get("results"), None | Some(Value::Null)))
+    })
+}
+
 /// The rows of Gitleaks' SARIF, which holds the values in the snippets; `None` where one of them is none.
 #[must_use]
 pub fn sarif_rows(value: &Value) -> Option<Vec<Row>> {
     let mut rows = Vec::new();
     for run in value.get("runs")?.as_array()? {
-        let results = match run.get("results") {
-            None | Some(Value::Null) => continue,
-            Some(results) => results.as_array()?,
-        };
-        for result in results {
+        for result in run.get("results")?.as_array()? {
             let place = result.pointer("/locations/0/physicalLocation")?;
             let uri = place
                 .pointer("/artifactLocation/uri")

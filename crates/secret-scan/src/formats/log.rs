@@ -50,6 +50,10 @@ pub fn structured(line: &Value, stated: &mut Stated) {
         stated.finished = true;
         stated.chunks = line.get("chunks").and_then(Value::as_u64);
         stated.bytes = line.get("bytes").and_then(Value::as_u64);
+        stated.secrets = ["verified_secrets", "unverified_secrets", "unknown_secrets"]
+            .iter()
+            .filter_map(|name| line.get(*name)?.as_u64())
+            .fold(0, u64::saturating_add);
         return;
     }
     let text = if cause.is_empty() {

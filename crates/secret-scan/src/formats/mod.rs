@@ -85,6 +85,8 @@ pub struct Stated {
     pub bytes: Option<u64>,
     /// Chunks scanned.
     pub chunks: Option<u64>,
+    /// Secrets that it says it found.
+    pub secrets: u64,
     /// It says that it came to the end.
     pub finished: bool,
     /// It says that it did only a part.
@@ -116,6 +118,7 @@ impl Stated {
             commits: self.commits.or(other.commits),
             bytes: self.bytes.or(other.bytes),
             chunks: self.chunks.or(other.chunks),
+            secrets: self.secrets.saturating_add(other.secrets),
             finished: self.finished || other.finished,
             partial: self.partial || other.partial,
             skipped: self.skipped + other.skipped,
@@ -194,6 +197,9 @@ pub enum NoReport {
     /// It begins like one of the reports and breaks off or breaks down.
     #[error("it begins like a report of {0}, but cannot be read to its end: is it cut short?")]
     Broken(&'static str),
+    /// It has no list of results, which is how SARIF says that no scan was attempted (2.1.0, section 3.14.23).
+    #[error("it is a report of {0} without a list of results: no scan was attempted")]
+    NoResults(&'static str),
     /// It is something else.
     #[error("it is no report of Gitleaks, TruffleHog or Kingfisher")]
     Unknown,
@@ -269,6 +275,9 @@ fn whole(value: Value) -> Result<Reading, NoReport> {
             kingfisher::objects(&[value]).ok_or(NoReport::Broken("Kingfisher"))
         }
         value if gitleaks::is_sarif(&value) => {
+            if !gitleaks::sarif_has_results(&value) {
+                return Err(NoReport::NoResults("Gitleaks"));
+            }
             let rows = gitleaks::sarif_rows(&value).ok_or(NoReport::Broken("Gitleaks"))?;
             Ok(reading(Format::GitleaksSarif, rows))
         }

@@ -84,6 +84,17 @@ fn gitleaks_own_sarif_is_read() {
 }
 
 #[test]
+fn a_sarif_without_results_is_no_scan() {
+    for text in [
+        r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "gitleaks"}}}]}"#,
+        r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "gitleaks"}}, "results": null}]}"#,
+    ] {
+        let error = read(text.as_bytes()).unwrap_err();
+        assert_eq!(error, NoReport::NoResults("Gitleaks"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_report_is_said_to_be_none() {
     for text in ["", " \n\t", "\u{feff}"] {
         assert_eq!(

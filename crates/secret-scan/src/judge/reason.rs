@@ -126,7 +126,7 @@ pub const ALL: [(&str, &str); 37] = [
     ),
     (
         "empty_range",
-        "no verdict: both ends of the range are the same commit",
+        "no verdict: both ends of the range are the same commit, or its end is before its beginning",
     ),
     ("error", "no verdict: a report says that its scan failed"),
     ("empty", "no verdict: a report has no bytes"),
@@ -136,7 +136,7 @@ pub const ALL: [(&str, &str); 37] = [
     ),
     (
         "unchecked",
-        "no verdict: a report says that nothing was scanned",
+        "no verdict: a report says that nothing was scanned, has no list of results, or counts secrets that it does not show",
     ),
     (
         "missing_report",

@@ -184,6 +184,15 @@ async fn ends(repository: &Repository, typed: &str) -> Result<Range, Problem> {
             "fetch the whole history: `fetch-depth: 0` in actions/checkout, or `git fetch --unshallow`",
         )
     })?;
+    if fork == head {
+        return Err(Problem::new(
+            "empty_range",
+            format!(
+                "the range `{typed}` holds no commit: its end is among the commits before its beginning"
+            ),
+            "turn it round, if its ends were swapped",
+        ));
+    }
     Ok(Range {
         typed: typed.to_owned(),
         base,
